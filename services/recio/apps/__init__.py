@@ -1,0 +1,1 @@
+"""One small package for each service: ``app.py`` with ``build(context) -> Service`` is its door."""

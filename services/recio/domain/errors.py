@@ -1,0 +1,32 @@
+"""The exception tree: three families, by what the caller does next.
+
+    RecioError
+    ├── Rejected     the other side said no, or sent nonsense: record it, go on
+    ├── Unavailable  nobody's fault (network, restart, rate limit): retry within a budget
+    └── Broken       an invariant of ours failed: stop this process; starting is recovery
+
+Adapters translate library errors into these at their border and chain the cause. Messages say what
+was expected, what was received, with the ids, and how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class RecioError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class Rejected(RecioError):
+    """The other side refused, or its data is not valid. Recorded and counted; the work goes on."""
+
+
+class Unavailable(RecioError):
+    """The other side cannot answer now. Retry with back-off within a budget."""
+
+
+class Broken(RecioError):
+    """An invariant of ours does not hold. The process stops; a restart reconciles before it acts."""
+
+
+class InvalidValue(Rejected, ValueError):
+    """A value does not fit its type: wrong scale, out of range, not a number."""

@@ -1,0 +1,1 @@
+"""Pure folds ``step(state, event) -> (state, commands)``: the same code live, in paper, in backtest."""
