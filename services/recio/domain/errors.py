@@ -24,6 +24,17 @@ class Unavailable(RecioError):
     """The other side cannot answer now. Retry with back-off within a budget."""
 
 
+class NoAnswer(Unavailable):
+    """A request got no answer.
+
+    ``sent`` tells whether a byte of it may have left: if so its outcome is unknown, never "not done".
+    """
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
 class Broken(RecioError):
     """An invariant of ours does not hold. The process stops; a restart reconciles before it acts."""
 
