@@ -91,7 +91,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     event_ticker: str
     market_ticker: str
-    strike_usd_e6: int
+    strike_usd_e6: int | None
     side: str
     close_us: int
     wanted_qty_e2: int
