@@ -1,0 +1,1 @@
+"""Redis: market data on its way, which may be lost."""
