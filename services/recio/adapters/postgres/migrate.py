@@ -185,6 +185,8 @@ def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
             connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
             connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
             connection.execute(migration.sql.encode())
+            # A file may work under another role; the record belongs to whoever runs us.
+            connection.execute("RESET ROLE")
             connection.execute(
                 # The wall's time: when an operator applied it, nothing a market knows of.
                 "INSERT INTO ops.migrations VALUES (%s, %s, %s, %s, clock_timestamp())",
