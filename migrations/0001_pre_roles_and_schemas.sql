@@ -1,6 +1,6 @@
 -- Who there is. No service logs in as an owner: recio_owner owns everything and cannot log in.
 -- Logins: one for each environment and shared service, and one for each account
--- (recio_account_<account>, made by trading.create_account, member of the group recio_account).
+-- (recio_account_<account>, made when the account is applied, member of the group recio_account).
 
 DO $$
 DECLARE

@@ -10,7 +10,7 @@
 SET LOCAL ROLE recio_owner;
 
 CREATE TYPE trading.mode AS ENUM ('paper', 'shadow', 'demo', 'prod');
-CREATE TYPE trading.switch_state AS ENUM ('Active', 'NoNewEntries', 'ReduceOnly', 'Flatten', 'Halted');
+CREATE TYPE trading.switch_state AS ENUM ('Active', 'NoNewEntries', 'ReduceOnly', 'Halted', 'Flatten');
 CREATE TYPE trading.purpose AS ENUM ('entry', 'exit');
 CREATE TYPE trading.side AS ENUM ('yes', 'no');
 CREATE TYPE trading.book_side AS ENUM ('bid', 'ask');

@@ -134,7 +134,13 @@ class HttpTransport(Protocol):
     """
 
     async def request(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"", *, timeout_s: float
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        timeout_s: float,
     ) -> HttpReply:
         """Send one request; ``target`` is path and query."""
         ...

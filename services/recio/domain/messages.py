@@ -70,10 +70,13 @@ class PriceRange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class MarketInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One binary market. ``status`` is the exchange's word: initialized, active, inactive, closed,
+    """One binary market.
+
+    ``status`` is the exchange's word: initialized, active, inactive, closed,
     determined, disputed, amended, finalized. ``strike_usd_e6`` is the floor strike as the exchange
     gives it (119499.99 for "$119,500 or above"); None while it is not known: not tradable then.
-    ``fee_multiplier_e6`` scales the 0.07 taker fee (1_000_000 = once)."""
+    ``fee_multiplier_e6`` scales the 0.07 taker fee (1_000_000 = once).
+    """
 
     ticker: str
     strike_usd_e6: int | None
@@ -103,9 +106,12 @@ class EventMarkets(msgspec.Struct, frozen=True, tag="markets", kw_only=True):
 
 
 class MarketQuote(msgspec.Struct, frozen=True, array_like=True):
-    """Top of one market's book on the YES scale. None: that side is empty. ``is_valid`` is False
+    """Top of one market's book on the YES scale.
+
+    None: that side is empty. ``is_valid`` is False
     from a sequence gap (or a lost connection) until the book is whole again. ``volume_e2`` is the
-    traded volume so far; None: not known."""
+    traded volume so far; None: not known.
+    """
 
     ticker: str
     yes_bid_e4: int | None
@@ -121,7 +127,8 @@ class MarketQuote(msgspec.Struct, frozen=True, array_like=True):
 class BookUpdate(msgspec.Struct, frozen=True, tag="books", kw_only=True):
     """Tops of the books of one event that changed since the last update; ``is_full`` holds all.
 
-    At most 10 a second for each event; a full one at least once a second."""
+    At most 10 a second for each event; a full one at least once a second.
+    """
 
     environment: str
     event_ticker: str
@@ -148,7 +155,9 @@ class StrikeRow(msgspec.Struct, frozen=True, kw_only=True):
 
     ``p_yes_e6`` None: no probability, hence no trade; ``reason`` then says why.
     ``side`` is the side that wins if the price stays: yes for strikes below it, no at or above.
-    ``no_ask_e4`` is 10_000 - yes bid. ``age_us`` is the book's age at the snapshot.
+    A NO contract is bought at 10_000 - yes bid. ``buffer_usd_e6`` is the distance of price and strike,
+    never negative. ``book_at_us`` is when this top was last known to be true. ``p_yes_e6`` is the
+    environment's model; the two others let an account choose its own. Fees are per contract.
     """
 
     ticker: str
@@ -167,13 +176,20 @@ class StrikeRow(msgspec.Struct, frozen=True, kw_only=True):
     book_at_us: int
     is_valid: bool
     reason: str = ""
+    p_fingerprints_e6: int | None = None
+    p_volatility_e6: int | None = None
+    yes_fee_e4: int | None = None
+    no_fee_e4: int | None = None
 
 
 class Momentum(msgspec.Struct, frozen=True, kw_only=True):
-    """Weighted change of price over the look-backs. ``score_e6`` is in 1e-6 percent (0.043 % is
+    """Weighted change of price over the look-backs.
+
+    ``score_e6`` is in 1e-6 percent (0.043 % is
     43_000); ``bucket`` the fingerprints' hundredths of a percent, -30 … 30; both None without any
     look-back. ``deltas_e6`` follow LOOKBACK_MINUTES (1, 2, 3, 4, 15, 30); a missing one is None
-    and makes ``is_complete`` False."""
+    and makes ``is_complete`` False.
+    """
 
     score_e6: int | None
     bucket: int | None
@@ -185,7 +201,8 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", kw_only=True):
     """What the trader sees and what automation decides on: one immutable picture of one event.
 
     ``generation`` rises by one for each snapshot of an event's environment over restarts.
-    ``rows`` ascend by strike, at most 21 nearest to the price.
+    ``rows`` ascend by strike, at most 21 nearest to the price. ``window_*`` is the running settlement
+    mean of this event's last minute; ``volatility_e9`` the deviation of one second's return, 1e-9.
     """
 
     environment: str
@@ -208,6 +225,9 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", kw_only=True):
     is_trading_active: bool | None
     rows: tuple[StrikeRow, ...]
     reason: str = ""
+    window_average_usd_e6: int | None = None
+    window_count: int = 0
+    volatility_e9: int | None = None
 
 
 class Change(msgspec.Struct, frozen=True, tag="change", kw_only=True):
@@ -235,7 +255,14 @@ class Health(msgspec.Struct, frozen=True, tag="health", kw_only=True):
 
 
 Message = (
-    PriceUpdate | PriceHistory | EventMarkets | BookUpdate | ExchangeStatus | Snapshot | Change | Health
+    PriceUpdate
+    | PriceHistory
+    | EventMarkets
+    | BookUpdate
+    | ExchangeStatus
+    | Snapshot
+    | Change
+    | Health
 )
 
 TOPICS: Final[dict[str, tuple[type, ...]]] = {

@@ -92,6 +92,11 @@ class BookSide(StrEnum):
     BID = "bid"
     ASK = "ask"
 
+    @property
+    def opposite(self) -> BookSide:
+        """The other side."""
+        return BookSide.ASK if self is BookSide.BID else BookSide.BID
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """One order as we hold it.

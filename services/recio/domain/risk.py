@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from recio.domain import fees
-from recio.domain.account_config import Risk
+from recio.domain.account_config import FleetRisk, Risk
 from recio.domain.intents import Intent
 from recio.domain.switches import Effective, allows
 from recio.domain.units import CONTRACT_E2, USD_E6
@@ -64,24 +64,15 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
 
     def cost_usd_e6(self, event_ticker: str | None = None) -> int:
         """Worst-case cost, of one event or of all."""
-        return sum(h.cost_usd_e6 for h in self.held if event_ticker in (None, h.event_ticker)) + sum(
-            f.worst_usd_e6 for f in self.in_flight if event_ticker in (None, f.event_ticker)
-        )
-
-
-class FleetLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits over all accounts of the release; None: not limited."""
-
-    max_cost_total_dollars: int | None = None
-    max_daily_loss_dollars: int | None = None
-    max_open_trades: int | None = None
-    max_orders_per_minute: int | None = None
+        return sum(
+            h.cost_usd_e6 for h in self.held if event_ticker in (None, h.event_ticker)
+        ) + sum(f.worst_usd_e6 for f in self.in_flight if event_ticker in (None, f.event_ticker))
 
 
 class FleetTotals(msgspec.Struct, frozen=True, kw_only=True):
     """What all accounts have at stake together, read under the fleet's lock."""
 
-    limits: FleetLimits
+    limits: FleetRisk
     open_trades: int
     cost_usd_e6: int
     orders_in_minute: int

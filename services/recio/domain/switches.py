@@ -5,7 +5,7 @@
 | Active       | yes                | yes               | yes             | yes        |
 | NoNewEntries | no new position    | yes               | yes             | exits only |
 | ReduceOnly   | no                 | yes               | yes             | exits only |
-| Halted       | no                 | a person's flatten | all, at once   | no         |
+| Halted       | no                 | by a person       | all, at once    | no         |
 | Flatten      | no                 | at once           | yes             | exits only |
 
 Each source has its own latched row; the strictest wins; a source releases only its own.
@@ -14,21 +14,11 @@ Each source has its own latched row; the strictest wins; a source releases only 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
-from recio.domain.account_config import Trading
+from recio.domain.account_config import Trading, strictest
 from recio.domain.intents import Purpose, Source
-
-STRICTNESS: Final = {
-    Trading.ACTIVE: 0,
-    Trading.NO_NEW_ENTRIES: 1,
-    Trading.REDUCE_ONLY: 2,
-    Trading.FLATTEN: 3,
-    Trading.HALTED: 4,
-}
-"""Halted is above Flatten: with both set, nothing goes out but what a person orders by hand."""
 
 
 class SwitchRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,17 +43,11 @@ class Effective(msgspec.Struct, frozen=True, kw_only=True):
         strictest = (row for row in self.rows if row.state is self.state)
         return "; ".join(f"{row.source} ({row.scope}): {row.reason}" for row in strictest)
 
-    @property
-    def wants_flat(self) -> bool:
-        """Whether some source orders everything closed, also when another one halts."""
-        return any(row.state is Trading.FLATTEN for row in self.rows)
-
 
 def effective(rows: Iterable[SwitchRow]) -> Effective:
     """Return the strictest of the rows; no row at all means Active."""
     held = tuple(row for row in rows if row.state is not Trading.ACTIVE)
-    state = max((row.state for row in held), key=STRICTNESS.__getitem__, default=Trading.ACTIVE)
-    return Effective(state=state, rows=held)
+    return Effective(state=strictest(*(row.state for row in held)), rows=held)
 
 
 def allows(state: Trading, purpose: Purpose, source: Source) -> bool:

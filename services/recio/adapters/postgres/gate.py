@@ -11,9 +11,10 @@ from uuid import UUID
 
 import msgspec
 
+from recio.domain.account_config import parse_fleet
 from recio.domain.messages import MarketInfo, PriceRange
 from recio.domain.orders import Order
-from recio.domain.risk import Exposure, FleetLimits, FleetTotals, Held, InFlight
+from recio.domain.risk import Exposure, FleetTotals, Held, InFlight
 from recio.domain.units import MINUTE_US, as_datetime, time_us
 from recio.ports import Transaction
 
@@ -93,14 +94,8 @@ async def fleet_totals(tx: Transaction, *, now_us: int, day_start_us: int) -> Fl
     if row is None or row[0] is None:
         return None
     document, open_trades, held, in_flight, orders, result_today = row
-    risk = document.get("spec", {}).get("risk", {})
     return FleetTotals(
-        limits=FleetLimits(
-            max_cost_total_dollars=risk.get("maxCostTotalDollars"),
-            max_daily_loss_dollars=risk.get("maxDailyLossDollars"),
-            max_open_trades=risk.get("maxOpenTrades"),
-            max_orders_per_minute=risk.get("maxOrdersPerMinute"),
-        ),
+        limits=parse_fleet(document).risk,
         open_trades=open_trades,
         cost_usd_e6=int(held) + int(in_flight),
         orders_in_minute=orders,
@@ -155,7 +150,9 @@ async def exits_in_flight_e2(tx: Transaction, trade_id: UUID) -> int:
     return int(row[0])
 
 
-async def insert_order(tx: Transaction, order: Order, *, event_ticker: str, valid_until_us: int) -> None:
+async def insert_order(
+    tx: Transaction, order: Order, *, event_ticker: str, valid_until_us: int
+) -> None:
     """Write a new order for the executor to send."""
     at = as_datetime(order.created_at_us)
     values: tuple[Any, ...] = (

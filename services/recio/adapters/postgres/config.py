@@ -1,0 +1,216 @@
+"""The account's document in the database, and the one function that writes it there.
+
+``apply_account`` is what the operator and the local runner both call; services read only
+``effective_config``: the newest document with a person's edits on top. Edits may tighten risk (the
+minimum of both, field by field) and move strategy settings inside the document's own bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from recio.adapters.postgres.switches import ALL_ACCOUNTS, set_switch
+from recio.domain.account_config import (
+    AccountConfig,
+    Risk,
+    parse_account,
+    parse_fleet,
+    parse_risk,
+    parse_strategy,
+    refuse_immutable_changes,
+    resource_trading,
+    tighten,
+    to_fields,
+)
+from recio.domain.errors import Rejected
+from recio.domain.units import as_datetime
+from recio.ports import Transaction
+
+
+def account_login(account: str) -> str:
+    """Return the database login of an account's services."""
+    return f"recio_account_{account}"
+
+
+async def apply_account(
+    tx: Transaction, document: Mapping[str, Any], *, environment: str, at_us: int, author: str
+) -> AccountConfig:
+    """Write a TradingAccount document as the account's newest generation, and its switch row.
+
+    Applying the same document again changes nothing.
+
+    Raises:
+        InvalidValue: the document is not valid, or changes what must stay.
+    """
+    config = parse_account(dict(document))
+    held = await _newest_document(tx, config.name)
+    if held is None:
+        await _create(tx, config, environment, at_us)
+    else:
+        refuse_immutable_changes(parse_account(held[1]), config)
+    wanted = _kept(document)
+    if held is None or _kept(held[1]) != wanted:
+        await tx.execute(
+            "INSERT INTO trading.account_config VALUES (%s, %s, %s::jsonb, %s)",
+            config.name,
+            1 if held is None else held[0] + 1,
+            msgspec.json.encode(wanted).decode(),
+            as_datetime(at_us),
+        )
+    await set_switch(
+        tx,
+        config.name,
+        "resource",
+        resource_trading(config),
+        reason="spec.trading of the TradingAccount",
+        author=author,
+        at_us=at_us,
+    )
+    return config
+
+
+async def create_login(tx: Transaction, account: str) -> None:
+    """Make the login of an account's services; needs a role that may create roles."""
+    login = account_login(account)
+    row = await tx.fetch_one("SELECT 1 FROM pg_roles WHERE rolname = %s", login)
+    if row is None:
+        # A role's name cannot be a parameter; parse_account has checked it is [a-z0-9-] only.
+        await tx.execute(f'CREATE ROLE "{login}" LOGIN IN ROLE recio_account')
+
+
+async def apply_fleet(
+    tx: Transaction, document: Mapping[str, Any], *, at_us: int, author: str
+) -> None:
+    """Write the TradingFleet document and its switch row over all accounts.
+
+    Raises:
+        InvalidValue: the document is not valid.
+    """
+    fleet = parse_fleet(dict(document))
+    await tx.execute(
+        "INSERT INTO trading.fleet VALUES ('default', %s::jsonb, %s) "
+        "ON CONFLICT (name) DO UPDATE SET document = excluded.document, "
+        "changed_at = excluded.changed_at WHERE fleet.document <> excluded.document",
+        msgspec.json.encode(_kept(document)).decode(),
+        as_datetime(at_us),
+    )
+    await set_switch(
+        tx,
+        ALL_ACCOUNTS,
+        "fleet",
+        fleet.trading,
+        reason="spec.trading of the TradingFleet",
+        author=author,
+        at_us=at_us,
+    )
+
+
+async def effective_config(tx: Transaction, account: str) -> AccountConfig:
+    """Return the account's configuration as it counts now: document plus a person's edits.
+
+    Raises:
+        Rejected: there is no such account.
+    """
+    held = await _newest_document(tx, account)
+    if held is None:
+        raise Rejected(f"no account is called {account!r}: apply its TradingAccount first")
+    config = parse_account(held[1])
+    overrides = await newest_overrides(tx, account)
+    if not overrides:
+        return config
+    return msgspec.structs.replace(
+        config,
+        strategy=parse_strategy(_merged(to_fields(config.strategy), overrides.get("strategy", {}))),
+        risk=_tightened(config.risk, overrides.get("risk", {})),
+    )
+
+
+async def newest_overrides(tx: Transaction, account: str) -> dict[str, Any]:
+    """Return a person's newest edits: ``{"strategy": {...}, "risk": {...}}``, camelCase, partial."""
+    row = await tx.fetch_one(
+        "SELECT overrides FROM trading.account_settings WHERE account = %s "
+        "ORDER BY generation DESC LIMIT 1",
+        account,
+    )
+    return {} if row is None else dict(row[0])
+
+
+async def save_overrides(
+    tx: Transaction, account: str, overrides: Mapping[str, Any], *, author: str, at_us: int
+) -> AccountConfig:
+    """Write a person's edits as the newest generation and return what counts from now on.
+
+    Raises:
+        InvalidValue: a setting is unknown or outside its bounds; nothing is written.
+        Rejected: there is no such account.
+    """
+    held = await _newest_document(tx, account)
+    if held is None:
+        raise Rejected(f"no account is called {account!r}: apply its TradingAccount first")
+    config = parse_account(held[1])
+    unknown = set(overrides) - {"strategy", "risk"}
+    if unknown:
+        raise Rejected(f"expected strategy and risk, received {sorted(unknown)}")
+    parse_strategy(_merged(to_fields(config.strategy), overrides.get("strategy", {})))
+    _tightened(config.risk, overrides.get("risk", {}))
+    await tx.execute(
+        "INSERT INTO trading.account_settings "
+        "SELECT %s, coalesce(max(generation), 0) + 1, %s, %s, %s::jsonb, %s "
+        "FROM trading.account_settings WHERE account = %s",
+        account,
+        held[0],
+        author,
+        msgspec.json.encode(dict(overrides)).decode(),
+        as_datetime(at_us),
+        account,
+    )
+    return await effective_config(tx, account)
+
+
+async def _newest_document(tx: Transaction, account: str) -> tuple[int, dict[str, Any]] | None:
+    row = await tx.fetch_one(
+        "SELECT generation, document FROM trading.account_config WHERE account = %s "
+        "ORDER BY generation DESC LIMIT 1",
+        account,
+    )
+    return None if row is None else (row[0], row[1])
+
+
+async def _create(tx: Transaction, config: AccountConfig, environment: str, at_us: int) -> None:
+    await tx.execute(
+        "INSERT INTO trading.accounts (account, environment, mode, created_at) "
+        "VALUES (%s, %s, %s, %s)",
+        config.name,
+        environment,
+        config.mode.value,
+        as_datetime(at_us),
+    )
+
+
+def _kept(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a person wrote: what the API server adds changes without meaning anything."""
+    metadata = document.get("metadata", {})
+    return {
+        "apiVersion": document.get("apiVersion"),
+        "kind": document.get("kind"),
+        "metadata": {"name": metadata.get("name")},
+        "spec": document.get("spec", {}),
+    }
+
+
+def _tightened(risk: Risk, override: Mapping[str, Any]) -> Risk:
+    if not override:
+        return risk
+    return tighten(risk, parse_risk(_merged(to_fields(risk), override)))
+
+
+def _merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in override.items():
+        held = merged.get(key)
+        nested = isinstance(held, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(held, value) if nested else value  # type: ignore[arg-type]
+    return merged

@@ -1,0 +1,143 @@
+"""What trade_manager reads of a trade's facts and writes back."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from recio.domain.intents import Purpose
+from recio.domain.orders import BookSide, OrderState
+from recio.domain.trade_book import Figures, FillFact, OrderFact
+from recio.domain.trades import TradeState
+from recio.domain.units import as_datetime, time_us
+from recio.ports import Transaction
+
+
+async def trades_to_fold(tx: Transaction, account: str) -> list[UUID]:
+    """Return the trades whose facts may have changed: the live ones, and empty ones that got a fill."""
+    rows = await tx.fetch(
+        "SELECT trade_id FROM trading.trades t WHERE account = %s "
+        "AND (state NOT IN ('closed', 'settled', 'abandoned') "
+        "     OR (state = 'abandoned' AND EXISTS "
+        "         (SELECT FROM trading.fills f WHERE f.trade_id = t.trade_id))) "
+        "ORDER BY number",
+        account,
+    )
+    return [row[0] for row in rows]
+
+
+async def fills_of(tx: Transaction, trade_id: UUID) -> list[FillFact]:
+    """Return a trade's fills, oldest first."""
+    rows = await tx.fetch(
+        "SELECT book_side, yes_price_e4, qty_e2, fee_usd_e6, at FROM trading.fills "
+        "WHERE trade_id = %s ORDER BY at, fill_id",
+        trade_id,
+    )
+    return [FillFact(BookSide(row[0]), row[1], row[2], row[3], time_us(row[4])) for row in rows]
+
+
+async def orders_of(tx: Transaction, trade_id: UUID) -> list[OrderFact]:
+    """Return where a trade's orders stand."""
+    rows = await tx.fetch(
+        "SELECT purpose, state, filled_qty_e2, booked_qty_e2 FROM trading.orders "
+        "WHERE trade_id = %s ORDER BY created_at, order_id",
+        trade_id,
+    )
+    return [OrderFact(Purpose(row[0]), OrderState(row[1]), row[2], row[3]) for row in rows]
+
+
+async def settlement_share_usd_e6(
+    tx: Transaction, account: str, ticker: str, *, side: str, open_qty_e2: int
+) -> int | None:
+    """Return what the market's settlement pays for this trade's open contracts; None if not settled.
+
+    The exchange pays whole cents for the whole position; a trade that is the position gets all of
+    it, else its share by contracts.
+    """
+    row = await tx.fetch_one(
+        "SELECT yes_qty_e2, no_qty_e2, revenue_usd_e6 FROM trading.settlements "
+        "WHERE account = %s AND market_ticker = %s",
+        account,
+        ticker,
+    )
+    if row is None:
+        return None
+    held_e2 = row[0] if side == "yes" else row[1]
+    if held_e2 == open_qty_e2:
+        return int(row[2])
+    return int(row[2]) * open_qty_e2 // held_e2 if held_e2 else 0
+
+
+async def write_figures(
+    tx: Transaction,
+    trade_id: UUID,
+    sums: Figures,
+    state: TradeState,
+    *,
+    settlement_usd_e6: int | None,
+    pnl_usd_e6: int | None,
+    symbol_close_usd_e6: int | None,
+    close_reason: str,
+    at_us: int,
+) -> None:
+    """Write a trade's figures and its (next) state; unchanged rows are left alone."""
+    values: tuple[Any, ...] = (
+        state.value,
+        sums.filled_qty_e2,
+        sums.exited_qty_e2,
+        sums.entry_cost_usd_e6,
+        sums.exit_proceeds_usd_e6,
+        sums.fees_usd_e6,
+        settlement_usd_e6,
+        pnl_usd_e6,
+        None if sums.opened_at_us is None else as_datetime(sums.opened_at_us),
+        as_datetime(at_us) if pnl_usd_e6 is not None else None,
+        symbol_close_usd_e6,
+        close_reason,
+    )
+    await tx.execute(
+        "UPDATE trading.trades SET state = n.state, filled_qty_e2 = n.filled, "
+        "exited_qty_e2 = n.exited, entry_cost_usd_e6 = n.cost, exit_proceeds_usd_e6 = n.proceeds, "
+        "fees_usd_e6 = n.fees, settlement_usd_e6 = n.settlement, pnl_usd_e6 = n.pnl, "
+        "opened_at = n.opened, ended_at = coalesce(ended_at, n.ended), "
+        "symbol_close_usd_e6 = coalesce(symbol_close_usd_e6, n.symbol_close), "
+        "close_reason = CASE WHEN close_reason = '' THEN n.reason ELSE close_reason END, "
+        "changed_at = %s "
+        "FROM (VALUES (%s::trading.trade_state, %s::bigint, %s::bigint, %s::bigint, %s::bigint, "
+        "%s::bigint, %s::bigint, %s::bigint, %s::timestamptz, %s::timestamptz, %s::bigint, "
+        "%s::text)) AS n (state, filled, exited, cost, proceeds, fees, settlement, pnl, opened, "
+        "ended, symbol_close, reason) "
+        "WHERE trade_id = %s AND (trades.state <> n.state OR filled_qty_e2 <> n.filled "
+        "OR exited_qty_e2 <> n.exited OR fees_usd_e6 <> n.fees "
+        "OR settlement_usd_e6 IS DISTINCT FROM n.settlement OR pnl_usd_e6 IS DISTINCT FROM n.pnl)",
+        as_datetime(at_us),
+        *values,
+        trade_id,
+    )
+
+
+async def exit_reason(tx: Transaction, trade_id: UUID) -> str:
+    """Return why a trade was sold: the source of its last exit that filled; external if none did."""
+    row = await tx.fetch_one(
+        "SELECT i.source, i.reason FROM trading.orders o JOIN trading.intents i USING (intent_id) "
+        "WHERE o.trade_id = %s AND o.purpose = 'exit' AND o.booked_qty_e2 > 0 "
+        "ORDER BY o.created_at DESC LIMIT 1",
+        trade_id,
+    )
+    return f"{row[0]}: {row[1]}" if row else "external: sold outside this system"
+
+
+async def price_at(
+    tx: Transaction, environment: str, symbol: str, at_us: int
+) -> int | None:
+    """Return the symbol's last known price at or up to a minute before a time."""
+    row = await tx.fetch_one(
+        "SELECT coalesce(index_usd_e6, spot_usd_e6) FROM market.prices "
+        "WHERE environment = %s AND symbol = %s AND at <= %s AND at > %s - interval '1 minute' "
+        "ORDER BY at DESC LIMIT 1",
+        environment,
+        symbol,
+        as_datetime(at_us),
+        as_datetime(at_us),
+    )
+    return None if row is None else int(row[0])

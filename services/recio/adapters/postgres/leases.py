@@ -1,0 +1,71 @@
+"""Who may act for an account: one holder at a time, told apart by a rising epoch.
+
+The holder renews in wall time of its own clock (never the database's). Another copy takes over at
+once when the holder's database session is gone, else when it has not renewed for lease + margin:
+the margin is longer than the exchange accepts a signature, so that what the old holder had signed
+can no longer be executed (docs/architecture.md, "Fencing").
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from recio.domain.units import SECOND_US, as_datetime, time_us
+from recio.ports import Transaction
+
+LEASE_SECONDS: Final = 10
+MARGIN_SECONDS: Final = 10
+"""The exchange takes a signature for 5 s (Kalshi API keys, measured on demo 2026-06); doubled."""
+
+
+async def acquire(
+    tx: Transaction, account: str, service: str, holder: UUID, *, wall_us: int
+) -> int | None:
+    """Take or renew the lease; return its epoch, or None while another copy holds it."""
+    row = await tx.fetch_one(
+        "SELECT l.epoch, l.holder, l.renewed_wall_at, "
+        "EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.backend_pid "
+        "        AND a.usename = session_user), pg_backend_pid() "
+        "FROM trading.leases l WHERE l.account = %s AND l.service = %s FOR UPDATE",
+        account,
+        service,
+    )
+    if row is None:
+        return await _insert(tx, account, service, holder, wall_us)
+    epoch, held_by, renewed_at, has_session, _pid = row
+    if held_by == holder:
+        return await _write(tx, account, service, holder, epoch=epoch, wall_us=wall_us)
+    age_us = wall_us - time_us(renewed_at)
+    if has_session and age_us < (LEASE_SECONDS + MARGIN_SECONDS) * SECOND_US:
+        return None
+    return await _write(tx, account, service, holder, epoch=epoch + 1, wall_us=wall_us)
+
+
+async def _insert(
+    tx: Transaction, account: str, service: str, holder: UUID, wall_us: int
+) -> int | None:
+    made = await tx.execute(
+        "INSERT INTO trading.leases VALUES (%s, %s, 1, %s, pg_backend_pid(), %s) "
+        "ON CONFLICT DO NOTHING",
+        account,
+        service,
+        holder,
+        as_datetime(wall_us),
+    )
+    return 1 if made else None
+
+
+async def _write(
+    tx: Transaction, account: str, service: str, holder: UUID, *, epoch: int, wall_us: int
+) -> int:
+    await tx.execute(
+        "UPDATE trading.leases SET epoch = %s, holder = %s, backend_pid = pg_backend_pid(), "
+        "renewed_wall_at = %s WHERE account = %s AND service = %s",
+        epoch,
+        holder,
+        as_datetime(wall_us),
+        account,
+        service,
+    )
+    return epoch

@@ -1,0 +1,173 @@
+"""Orders in the database: claimed, answered and resolved by the executor, filled by account sync.
+
+Every write of the executor carries its epoch and is refused when a newer one has been seen: the
+update itself says ``WHERE`` the lease is still ours, so that there is no gap between check and act.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from recio.domain.orders import BookSide, Order, OrderState
+from recio.domain.units import as_datetime, time_us
+from recio.ports import Transaction
+
+_COLUMNS: Final = (
+    "o.order_id, o.trade_id, o.account, o.intent_id, o.attempt, o.market_ticker, o.purpose, "
+    "o.book_side, o.yes_price_e4, o.qty_e2, o.time_in_force, o.is_reduce_only, o.state, "
+    "o.exchange_order_id, o.filled_qty_e2, o.reserved_usd_e6, o.created_at, o.claimed_wall_at, "
+    "o.exchange_index, o.booked_qty_e2, o.valid_until, i.source"
+)
+_FROM: Final = "FROM trading.orders o JOIN trading.intents i USING (intent_id)"
+
+
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An order with what the executor and account sync need around it."""
+
+    order: Order
+    booked_qty_e2: int
+    valid_until_us: int
+    source: str
+
+
+async def waiting_orders(tx: Transaction, account: str) -> list[OrderRow]:
+    """Return orders that are to be sent, exits first."""
+    return await _fetch(
+        tx, "o.account = %s AND o.state = 'created' ORDER BY o.purpose DESC, o.created_at", account
+    )
+
+
+async def open_orders(tx: Transaction, account: str) -> list[OrderRow]:
+    """Return orders that are, or may be, at the exchange: submitted, unknown, resting."""
+    return await _fetch(
+        tx,
+        "o.account = %s AND o.state IN ('submitted', 'unknown', 'resting', 'partially_filled') "
+        "ORDER BY o.created_at",
+        account,
+    )
+
+
+async def order_by_id(tx: Transaction, account: str, order_id: UUID) -> OrderRow | None:
+    """Return one order of the account by our id, locked; None if it is not ours."""
+    rows = await _fetch(tx, "o.account = %s AND o.order_id = %s FOR UPDATE OF o", account, order_id)
+    return rows[0] if rows else None
+
+
+async def order_by_exchange_id(
+    tx: Transaction, account: str, exchange_order_id: str
+) -> OrderRow | None:
+    """Return one order of the account by the exchange's id, locked; None if we do not know it."""
+    rows = await _fetch(
+        tx,
+        "o.account = %s AND o.exchange_order_id = %s FOR UPDATE OF o",
+        account,
+        exchange_order_id,
+    )
+    return rows[0] if rows else None
+
+
+async def claim(tx: Transaction, row: OrderRow, *, epoch: int, wall_us: int, at_us: int) -> bool:
+    """Mark an order submitted under ``epoch``; False if it was taken, or the epoch is not ours any more."""
+    changed = await tx.execute(
+        "UPDATE trading.orders SET state = 'submitted', epoch = %s, claimed_wall_at = %s, "
+        "changed_at = %s WHERE order_id = %s AND state = %s "
+        "AND EXISTS (SELECT FROM trading.leases l WHERE l.account = orders.account "
+        "            AND l.service = 'trade_executor' AND l.epoch = %s)",
+        epoch,
+        as_datetime(wall_us),
+        as_datetime(at_us),
+        row.order.order_id,
+        row.order.state.value,
+        epoch,
+    )
+    return changed == 1
+
+
+async def advance(
+    tx: Transaction,
+    row: OrderRow,
+    state: OrderState,
+    *,
+    at_us: int,
+    filled_qty_e2: int | None = None,
+    exchange_order_id: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Move an order on. The database refuses a transition that the table does not have."""
+    await tx.execute(
+        "UPDATE trading.orders SET state = %s, filled_qty_e2 = greatest(filled_qty_e2, %s), "
+        "exchange_order_id = coalesce(exchange_order_id, %s), reason = coalesce(%s, reason), "
+        "changed_at = %s WHERE order_id = %s",
+        state.value,
+        filled_qty_e2 or 0,
+        exchange_order_id,
+        reason,
+        as_datetime(at_us),
+        row.order.order_id,
+    )
+
+
+async def record_event(
+    tx: Transaction,
+    row: OrderRow,
+    kind: str,
+    body: dict[str, Any],
+    *,
+    epoch: int | None,
+    at_us: int,
+    wall_us: int,
+) -> None:
+    """Append what was done with an order, or told of it."""
+    await tx.execute(
+        "INSERT INTO trading.order_events (account, order_id, seq, kind, epoch, at, wall_at, body) "
+        "SELECT %s, %s, coalesce(max(seq), 0) + 1, %s, %s, %s, %s, %s::jsonb "
+        "FROM trading.order_events WHERE order_id = %s",
+        row.order.account,
+        row.order.order_id,
+        kind,
+        epoch,
+        as_datetime(at_us),
+        as_datetime(wall_us),
+        msgspec.json.encode(body).decode(),
+        row.order.order_id,
+    )
+
+
+async def _fetch(tx: Transaction, where: str, *params: object) -> list[OrderRow]:
+    sql = f"SELECT {_COLUMNS} {_FROM} WHERE {where}"
+    return [_row(row) for row in await tx.fetch(sql, *params)]
+
+
+def _row(row: tuple[Any, ...]) -> OrderRow:
+    (order_id, trade_id, account, intent_id, attempt, market, purpose, book_side, price, qty, tif,
+     reduce_only, state, exchange_order_id, filled, reserved, created_at, claimed, index, booked,
+     valid_until, source) = row  # fmt: skip
+    return OrderRow(
+        order=Order(
+            order_id=order_id,
+            trade_id=trade_id,
+            account=account,
+            intent_id=intent_id,
+            attempt=attempt,
+            market_ticker=market,
+            purpose=purpose,
+            book_side=BookSide(book_side),
+            yes_price_e4=price,
+            qty_e2=qty,
+            time_in_force=tif,
+            is_reduce_only=reduce_only,
+            state=OrderState(state),
+            exchange_order_id=exchange_order_id,
+            filled_qty_e2=filled,
+            reserved_usd_e6=reserved,
+            created_at_us=time_us(created_at),
+            claimed_at_us=None if claimed is None else time_us(claimed),
+            exchange_index=index,
+        ),
+        booked_qty_e2=booked,
+        valid_until_us=time_us(valid_until),
+        source=source,
+    )

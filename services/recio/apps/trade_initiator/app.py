@@ -1,0 +1,69 @@
+"""trade_initiator: turns intents into orders, or into refusals with a reason."""
+
+from __future__ import annotations
+
+from recio.adapters.postgres import intents
+from recio.apps.trade_initiator.decide import decide, set_scene
+from recio.domain.errors import Unavailable
+from recio.runtime.service import Readiness, Service, ServiceContext
+from recio.runtime.wake import Wake
+
+
+class Gate:
+    """Decides the intents of one account, oldest first."""
+
+    def __init__(self, context: ServiceContext, account: str) -> None:
+        self._context = context
+        self._account = account
+        self._wake = Wake(context.database, "intents", account=account)
+        self._decided = context.metrics.counter(
+            "recio_intents_decided_total", "Intents decided by the gate.", ("outcome",)
+        )
+        self._problem = "has not looked for intents yet"
+
+    async def run(self) -> None:
+        """Decide for ever."""
+        while True:
+            try:
+                await self.decide_all()
+                self._problem = ""
+            except Unavailable as error:
+                self._problem = str(error)
+                self._context.log.warning("database unavailable: %s", error)
+            await self._wake.wait()
+
+    async def decide_all(self) -> None:
+        """Decide every proposed intent, each in a transaction of its own."""
+        while await self._decide_next():
+            pass
+
+    async def _decide_next(self) -> bool:
+        async with self._context.database.transaction() as tx:
+            # Look before locking: most wake-ups find nothing, and then no lock is taken.
+            if not await intents.proposed(tx, self._account):
+                return False
+            scene = await set_scene(tx, self._account, now_us=self._context.clock.market_us())
+            waiting = await intents.proposed(tx, self._account)
+            if scene is None or not waiting:
+                return False
+            intent = waiting[0]
+            refusal = await decide(tx, scene, intent)
+        self._decided.inc("refused" if refusal else "accepted")
+        self._context.log.info(
+            "intent %s: %s", intent.intent_id, refusal or "accepted", extra={"id": intent.intent_id}
+        )
+        return True
+
+    def readiness(self) -> Readiness:
+        """Ready once the database answered."""
+        return Readiness(is_ready=not self._problem, reason=self._problem)
+
+    def service(self) -> Service:
+        """Return it as a service."""
+        return Service(tasks=(self._wake.listen, self.run), readiness=self.readiness)
+
+
+def build(context: ServiceContext) -> Service:
+    """Build the gate of the context's account."""
+    assert context.account is not None
+    return Gate(context, context.account).service()

@@ -1,0 +1,78 @@
+"""trade_manager: folds facts into trades on every hint, at every close, and on a person's request."""
+
+from __future__ import annotations
+
+import json
+
+from recio.adapters.postgres import folding
+from recio.apps.trade_manager.fold import fold
+from recio.domain.errors import Unavailable
+from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
+from recio.runtime.wake import Wake
+
+
+class TradeManager:
+    """Keeps the trades of one account equal to their facts."""
+
+    def __init__(self, context: ServiceContext, account: str) -> None:
+        self._context = context
+        self._account = account
+        self._wake = Wake(context.database, "facts", "orders", account=account)
+        self._moved = context.metrics.counter(
+            "recio_trades_moved_total", "Trades that changed their state.", ("state",)
+        )
+        self._problem = "has not folded yet"
+
+    async def recover(self) -> None:
+        """Fold what happened while this service was away."""
+        await self.fold_all()
+
+    async def run(self) -> None:
+        """Fold for ever; the two-second poll also finds closes that have passed."""
+        while True:
+            await self._wake.wait()
+            try:
+                await self.fold_all()
+            except Unavailable as error:
+                self._problem = str(error)
+                self._context.log.warning("database unavailable: %s", error)
+
+    async def fold_all(self) -> int:
+        """Fold every trade that may have changed; return how many changed their state."""
+        async with self._context.database.transaction() as tx:
+            waiting = await folding.trades_to_fold(tx, self._account)
+        moved = 0
+        for trade_id in waiting:
+            async with self._context.database.transaction() as tx:
+                state = await fold(
+                    tx, self._context.environment, trade_id, now_us=self._context.clock.market_us()
+                )
+            if state is not None:
+                moved += 1
+                self._moved.inc(state.value)
+                self._context.log.info("trade %s is %s", trade_id, state, extra={"id": trade_id})
+        self._problem = ""
+        return moved
+
+    async def check_now(self, _request: HttpRequest) -> HttpResponse:
+        """Answer a person who asks to look for expired or settled trades now; safe to repeat."""
+        moved = await self.fold_all()
+        return HttpResponse(200, json.dumps({"moved": moved}).encode())
+
+    def service(self) -> Service:
+        """Return it as a service."""
+        return Service(
+            recover=self.recover,
+            tasks=(self._wake.listen, self.run),
+            readiness=lambda: Readiness(is_ready=not self._problem, reason=self._problem),
+            routes={
+                ("POST", "/api/manual_expiration_check"): self.check_now,
+                ("POST", "/api/manual_settlement_poll"): self.check_now,
+            },
+        )
+
+
+def build(context: ServiceContext) -> Service:
+    """Build the trade manager of the context's account."""
+    assert context.account is not None
+    return TradeManager(context, context.account).service()

@@ -1,0 +1,85 @@
+"""Fold one trade from its facts, inside an open transaction."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from recio.adapters.postgres import folding, trades
+from recio.domain import trade_book
+from recio.domain.trade_book import Figures
+from recio.domain.trades import FINAL, Trade, TradeState
+from recio.ports import Transaction
+
+
+async def fold(
+    tx: Transaction, environment: str, trade_id: UUID, *, now_us: int
+) -> TradeState | None:
+    """Bring one trade up to its facts; return its new state, None if it stays.
+
+    A trade can go several states on at once; each step is written, so that each is in the audit.
+    """
+    trade = await trades.lock_trade(tx, trade_id)
+    if trade is None:
+        return None
+    sums = trade_book.figures(trade.side, await folding.fills_of(tx, trade_id))
+    settlement = await folding.settlement_share_usd_e6(
+        tx,
+        trade.account,
+        trade.market_ticker,
+        side=trade.side,
+        open_qty_e2=sums.open_qty_e2,
+    )
+    target = trade_book.state(
+        sums,
+        await folding.orders_of(tx, trade_id),
+        is_past_close=now_us >= trade.close_us,
+        is_settled=settlement is not None,
+    )
+    path = trade_book.path(trade.state, target)
+    for state in path or (target,):
+        await _write(tx, environment, trade, sums, state, settlement=settlement, now_us=now_us)
+    return target if path else None
+
+
+async def _write(
+    tx: Transaction,
+    environment: str,
+    trade: Trade,
+    sums: Figures,
+    state: TradeState,
+    *,
+    settlement: int | None,
+    now_us: int,
+) -> None:
+    is_over = state in FINAL
+    paid_out = settlement if state is TradeState.SETTLED else None
+    await folding.write_figures(
+        tx,
+        trade.trade_id,
+        sums,
+        state,
+        settlement_usd_e6=paid_out,
+        pnl_usd_e6=trade_book.pnl_usd_e6(sums, paid_out) if is_over else None,
+        symbol_close_usd_e6=await _symbol_close(tx, environment, trade, sums, state),
+        close_reason=await _reason(tx, trade, state),
+        at_us=now_us,
+    )
+
+
+async def _symbol_close(
+    tx: Transaction, environment: str, trade: Trade, sums: Figures, state: TradeState
+) -> int | None:
+    if state is TradeState.CLOSED and sums.last_exit_at_us is not None:
+        return await folding.price_at(tx, environment, trade.symbol, sums.last_exit_at_us)
+    if state in (TradeState.EXPIRED, TradeState.SETTLED):
+        return await folding.price_at(tx, environment, trade.symbol, trade.close_us)
+    return None
+
+
+async def _reason(tx: Transaction, trade: Trade, state: TradeState) -> str:
+    if state is TradeState.CLOSED:
+        return await folding.exit_reason(tx, trade.trade_id)
+    return {
+        TradeState.SETTLED: "settled by the exchange",
+        TradeState.ABANDONED: "the entry ended without a fill",
+    }.get(state, "")
