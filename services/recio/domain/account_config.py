@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -332,7 +332,7 @@ def _check_window(window: RolloutWindow, path: str, problems: Problems) -> None:
         problems.add(f"{path}.days", "each day once", [day.value for day in window.days])
     try:
         ZoneInfo(window.time_zone)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZoneInfoNotFoundError):
         problems.add(f"{path}.timeZone", "a zone such as America/New_York", window.time_zone)
 
 
