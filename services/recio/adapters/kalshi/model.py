@@ -159,8 +159,8 @@ class ExchangeOrder(msgspec.Struct, frozen=True, kw_only=True):
 class ExchangeFill(msgspec.Struct, frozen=True, kw_only=True):
     """One fill of ours; ``fill_id`` is the trade's id and the same on REST and stream.
 
-    ``yes_price_e4`` is on the YES scale for both book sides. REST gives no ``client_order_id``, the
-    stream no position-free reads: ``post_position_e2`` (signed, YES positive) is the stream's.
+    ``yes_price_e4`` is on the YES scale for both book sides. REST gives no ``client_order_id`` and
+    no ``post_position_e2`` (the signed position after the fill, YES positive): the stream does.
     """
 
     fill_id: str
@@ -386,8 +386,8 @@ class MarketRecord(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     status: str
     result: str
-    open_us: int
-    close_us: int
+    open_us: int | None
+    close_us: int | None
     strike_type: str
     floor_strike_usd_e6: int | None
     cap_strike_usd_e6: int | None
