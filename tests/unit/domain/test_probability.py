@@ -1,0 +1,133 @@
+"""P(YES): the averaging correction against Monte Carlo, bounds, monotony, unknowns."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import sqrt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recio import data
+from recio.domain.account_config import Model
+from recio.domain.fingerprints import Fingerprints
+from recio.domain.probability import Odds, choose, odds, version
+from recio.domain.settlement import NO_MEAN, Outlook, outlook
+from recio.domain.units import SECOND_US
+
+CLOSE = 1_754_100_000 * SECOND_US
+PRICE = 80_000_000_000
+HALF_A_YEAR = 0.5 / sqrt(365.25 * 86_400)
+"""The deviation of a second at 50 % a year."""
+
+
+@lru_cache(maxsize=1)
+def prints():
+    """Return the published tables of July 2025."""
+    return Fingerprints(data.fingerprints_bytes("btc_2025-07-20"))
+
+
+def view(left_s, *, bucket=0, deviation=HALF_A_YEAR):
+    """Return the odds of an event so many seconds before its close."""
+    seen = outlook(PRICE, CLOSE - left_s * SECOND_US, CLOSE, NO_MEAN)
+    return odds(seen, fingerprints=prints(), bucket=bucket, deviation=deviation)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "simulated"), [(3600, 0.4625), (600, 0.4054), (180, 0.3156), (60, 0.1066)]
+)
+def test_averaging_agrees_with_monte_carlo(left_s, simulated):
+    """A strike 5 bp above the price at 50 % a year; 200,000 simulated paths of the settlement."""
+    strike = round(PRICE * 1.0005)
+
+    p_yes = view(left_s).volatility_e6(strike) / 1_000_000
+
+    assert p_yes == pytest.approx(simulated, abs=0.005)
+
+
+def test_without_averaging_the_last_minute_would_be_wrong():
+    """The naive horizon of 60 seconds says 0.2342 where the mean says 0.1075."""
+    naive = Odds(Outlook(PRICE, 60.0), None, HALF_A_YEAR)
+
+    assert naive.volatility_e6(round(PRICE * 1.0005)) == pytest.approx(234_200, abs=1_000)
+
+
+def test_fingerprints_take_up_moves_for_strikes_above():
+    """A strike 0.25 % above, 15 minutes effective, bucket -30: YES needs the published up-move."""
+    seen = Outlook(PRICE, 900.0)
+    here = odds(seen, fingerprints=prints(), bucket=-30, deviation=None)
+
+    assert here.fingerprints_e6(round(PRICE * 1.0025)) == 315_300
+    assert here.fingerprints_e6(round(PRICE * 0.9975)) == 1_000_000 - 248_600
+
+
+def test_the_horizon_of_fingerprints_is_corrected_too():
+    """At 939.5 seconds to the close the table of 15 minutes holds."""
+    seen = outlook(PRICE, CLOSE - 939_497_222, CLOSE, NO_MEAN)
+    here = odds(seen, fingerprints=prints(), bucket=0, deviation=None)
+
+    assert here.fingerprints_e6(round(PRICE * 1.0025)) == pytest.approx(62_300, abs=50)
+
+
+def test_unknown_inputs_give_no_probability():
+    """No momentum, no volatility, no outlook: None and a reason, never one half."""
+    strike = PRICE + 100_000_000
+    blind = view(600, bucket=None, deviation=None)
+
+    assert blind.fingerprints_e6(strike) is None
+    assert blind.volatility_e6(strike) is None
+    assert blind.fingerprints_reason == "fingerprints_unknown"
+    assert blind.volatility_reason == "volatility_unknown"
+    closed = view(0)
+    assert (closed.fingerprints_e6(strike), closed.volatility_e6(strike)) == (None, None)
+    assert closed.reason == "closed"
+
+
+def test_beyond_the_tables_hour_there_is_no_fingerprint():
+    """A daily event far from its close has none; the volatility model still answers."""
+    far = view(7200)
+
+    assert far.fingerprints_e6(PRICE) is None
+    assert far.volatility_e6(PRICE) is not None
+
+
+def test_models_are_chosen_and_blended():
+    """Blend is the mean and needs both."""
+    assert choose(Model.FINGERPRINTS, 1, 2) == 1
+    assert choose(Model.VOLATILITY, 1, 2) == 2
+    assert choose(Model.BLEND, 600_000, 700_000) == 650_000
+    assert choose(Model.BLEND, None, 700_000) is None
+    assert version(Model.FINGERPRINTS, prints()) == "avg60-1+btc_2025-07-20"
+    assert version(Model.VOLATILITY, prints()) == "avg60-1"
+
+
+STRIKES = st.integers(round(PRICE * 0.9), round(PRICE * 1.1))
+
+
+@given(st.integers(61, 3600), st.integers(-30, 30), st.lists(STRIKES, min_size=2, max_size=8))
+def test_a_higher_strike_is_never_more_likely(left_s, bucket, strikes):
+    """P(YES) falls with the strike and stays within (0, 1), also across the price itself."""
+    here = view(left_s, bucket=bucket)
+    for known in (here.fingerprints_e6, here.volatility_e6):
+        values = [known(strike) for strike in [*sorted(strikes), round(PRICE * 1.1)]]
+        assert values == sorted(values, reverse=True)
+        assert all(0 < value < 1_000_000 for value in values)
+
+
+@given(st.integers(61, 3600), st.integers(1, 8_000_000_000))
+def test_without_drift_both_sides_of_the_price_are_alike(left_s, gap):
+    """Complement: above by a ratio is as likely as below by it (apart from v^2/2)."""
+    here = view(left_s)
+    above = here.volatility_e6(PRICE + gap)
+    below = here.volatility_e6(round(PRICE * PRICE / (PRICE + gap)))
+
+    assert above + below == pytest.approx(1_000_000, abs=2_500)
+
+
+@given(st.integers(-30, 30), st.integers(61, 3500))
+def test_fingerprints_have_no_step_at_the_price(bucket, left_s):
+    """From just below to just above the price P(YES) changes by next to nothing."""
+    here = view(left_s, bucket=bucket)
+
+    assert here.fingerprints_e6(PRICE) == pytest.approx(here.fingerprints_e6(PRICE + 1), abs=50)
