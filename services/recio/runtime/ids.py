@@ -1,0 +1,46 @@
+"""Fresh identifiers and the chance that spreads retries: the only place that asks for chance."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import string
+import uuid
+from typing import Final
+from uuid import UUID
+
+_PASSWORD_ALPHABET: Final = "".join(
+    sorted(set(string.ascii_letters + string.digits) - set("0O1lI"))
+)
+
+
+class SystemIds:
+    """Identifiers from the operating system's source of chance."""
+
+    def fresh(self) -> UUID:
+        """Return an identifier never returned before."""
+        return uuid.uuid4()
+
+    def jitter(self) -> float:
+        """Return a number in [0, 1) to spread retries; never used in a decision."""
+        return random.random()  # noqa: S311 (spreads retries, guards nothing)
+
+
+class SeededIds:
+    """Identifiers that are the same in each run with the same seed: for stepped runs and tests."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)  # noqa: S311 (repeatable on purpose)
+
+    def fresh(self) -> UUID:
+        """Return an identifier never returned before."""
+        return UUID(int=self._random.getrandbits(128), version=4)
+
+    def jitter(self) -> float:
+        """Return a number in [0, 1) to spread retries; never used in a decision."""
+        return self._random.random()
+
+
+def new_password(length: int = 20) -> str:
+    """Return a password for a person: letters and digits that cannot be mistaken for each other."""
+    return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(length))
