@@ -1,0 +1,82 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+# A browser started from a checkout must not write into it.
+export PYTHONDONTWRITEBYTECODE ?= 1
+export RECIO_PYTHON
+
+##@ Use
+
+.PHONY: run
+run: install ui ## Install what is missing, start everything in paper mode, print the URL (ARGS="--fresh")
+	@exec .venv/bin/recio up $(ARGS)
+
+.PHONY: install
+install: ## Make .venv from requirements.lock (nothing to do if it is there)
+	@tools/install.sh run
+
+.PHONY: ui
+ui: install ## Build the web page into the Python package
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" ui/build.sh
+
+##@ Work on it
+
+.PHONY: dev
+dev: ## Make .venv from requirements-dev.lock
+	@tools/install.sh dev
+
+.PHONY: test
+test: dev ui ## Run all tests (T=tests/unit for a part, ARGS="-k name")
+	@echo "==> Tests"
+	@$(PYTHON) -m pytest $(or $(T),tests) -q --durations=10 $(ARGS)
+
+.PHONY: check
+check: dev ## Check format, lint, types, import contracts and rendered files
+	@echo "==> Format"
+	@.venv/bin/ruff format --check --quiet . || { echo "mend it: make format"; exit 1; }
+	@echo "==> Lint"
+	@.venv/bin/ruff check --quiet .
+	@echo "==> Types"
+	@.venv/bin/mypy
+	@echo "==> Import contracts"
+	@.venv/bin/lint-imports --no-cache
+	@echo "==> Rendered files"
+	@$(PYTHON) docs/render.py --check
+
+.PHONY: format
+format: dev ## Format the code and mend what the linter can
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+.PHONY: render
+render: dev ## Write the parts of docs/ that follow from the code
+	@$(PYTHON) docs/render.py
+
+.PHONY: bench
+bench: dev ## Run the benchmarks of docs/performance.md (B=name for one)
+	@$(PYTHON) -m benchmarks $(B)
+
+##@ Maintain
+
+.PHONY: apt
+apt: ## Install the Debian packages that tests need, if they are missing
+	@tools/apt.sh
+
+.PHONY: lock
+lock: dev ## Resolve pyproject.toml anew into the two lock files (UPGRADE=1 for newer versions)
+	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) --all-extras -o requirements-dev.lock pyproject.toml
+	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) --extra local -o requirements.lock pyproject.toml
+LOCK_OPTIONS = --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## Remove what was built and installed; the paper account's data stays
+	rm -rf .venv .state ui/node_modules services/recio/apps/main_app/static
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
