@@ -1,0 +1,145 @@
+"""The door of main_app: puts its parts together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Final
+
+import msgspec
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse
+from msgspec import Meta
+
+from recio.apps.main_app.accounts import Accounts
+from recio.apps.main_app.assets import Assets
+from recio.apps.main_app.board import Board
+from recio.apps.main_app.btc_price import PriceAnswer
+from recio.apps.main_app.desk import Desk
+from recio.apps.main_app.gate import Gate
+from recio.apps.main_app.hub import Hub
+from recio.apps.main_app.market import Market
+from recio.apps.main_app.routes import accounts, controls, login, market, orders, trades
+from recio.apps.main_app.sessions import COOKIE, Attempts, Sessions
+from recio.domain.errors import Rejected, Unavailable
+from recio.domain.messages import Change, PriceUpdate
+from recio.domain.units import SECOND_US
+from recio.ports import Bus
+from recio.runtime.service import AsgiApp, Readiness, Service, ServiceContext
+from recio.runtime.settings import load
+
+TOPICS: Final = ("prices", "markets", "exchange_status", "snapshots", "changes", "health")
+SWEEP_S: Final = 30.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """``RECIO_MAIN_APP_*``.
+
+    ``allowed_hosts`` are the names that browsers reach this release by, besides localhost.
+    ``secure_cookie`` is for releases behind TLS: the cookie is then sent over https only.
+    """
+
+    allowed_hosts: tuple[str, ...] = ()
+    secure_cookie: bool = False
+    session_seconds: Annotated[int, Meta(ge=300, le=30 * 86_400)] = 7 * 86_400
+
+
+def build(context: ServiceContext) -> Service:
+    """Build the service; nothing runs before the host starts its tasks."""
+    settings = load(Settings, context.row.name, context.settings)
+    board = Board()
+    known = Market(context.clock, board)
+    price = PriceAnswer()
+    sessions = Sessions(context.database, context.clock, settings.session_seconds * SECOND_US)
+    books = Accounts(context.database, context.clock, board, known)
+    hub = Hub(board=board, market=known, accounts=books, sessions=sessions, clock=context.clock)
+    desk = Desk(
+        environment=context.environment,
+        clock=context.clock,
+        ids=context.ids,
+        database=context.database,
+        board=board,
+        market=known,
+        accounts=books,
+        sessions=sessions,
+        attempts=Attempts(),
+        hub=hub,
+        is_secure=settings.secure_cookie,
+        session_seconds=settings.session_seconds,
+    )
+    assets = Assets()
+    if not assets.is_built:
+        context.log.warning("the page is not built: run `make ui`")
+    gate = Gate(
+        application(desk),
+        sessions=sessions,
+        price=price,
+        assets=assets,
+        hosts=settings.allowed_hosts,
+    )
+    return Service(
+        tasks=(
+            lambda: _follow(context.bus, known, books, price),
+            lambda: _keep_accounts(desk),
+            lambda: _sweep(desk),
+        ),
+        readiness=lambda: Readiness(is_ready=not books.reason, reason=books.reason),
+        asgi=gate,
+    )
+
+
+def application(desk: Desk) -> AsgiApp:
+    """Return the REST API and the WebSocket, without the gate before them."""
+    # The interactive pages load scripts from elsewhere; the document itself stays.
+    api = FastAPI(
+        title="REC.IO",
+        version="0.1.0",
+        summary="A trader's own system for Kalshi's Bitcoin event contracts.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    api.state.desk = desk
+    for module in (login, market, accounts, trades, orders, controls):
+        api.include_router(module.router)
+
+    @api.exception_handler(Unavailable)
+    async def unavailable(_: Request, error: Unavailable) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 503)
+
+    @api.exception_handler(Rejected)
+    async def rejected(_: Request, error: Rejected) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 409)
+
+    @api.websocket("/ws")
+    async def live(socket: WebSocket) -> None:
+        token = socket.cookies.get(COOKIE, "")
+        await desk.hub.serve(socket, socket.state.session, token)
+
+    return api
+
+
+async def _follow(bus: Bus, known: Market, books: Accounts, price: PriceAnswer) -> None:
+    async for _, message in bus.subscribe(*TOPICS):
+        if isinstance(message, Change):
+            books.apply(message)
+            continue
+        known.apply(message)
+        if isinstance(message, PriceUpdate):
+            price.update(message)
+
+
+async def _keep_accounts(desk: Desk) -> None:
+    while True:
+        try:
+            await desk.accounts.load()
+            break
+        except Unavailable as error:
+            desk.accounts.reason = str(error)
+            await desk.clock.sleep_wall(1.0)
+    await desk.accounts.run()
+
+
+async def _sweep(desk: Desk) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        desk.market.forget_closed()

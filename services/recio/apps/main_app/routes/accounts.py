@@ -1,0 +1,73 @@
+"""Accounts, their money and their lists: read from the database when asked."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from recio.apps.main_app import reads
+from recio.apps.main_app.desk import DeskPart
+from recio.apps.main_app.figures import figures
+
+router = APIRouter(tags=["accounts"])
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+class Section(StrEnum):
+    """The lists of an account."""
+
+    TRADES = "trades"
+    FILLS = "fills"
+    POSITIONS = "positions"
+    SETTLEMENTS = "settlements"
+    ORDERS = "orders"
+    INTENTS = "intents"
+
+
+@router.get("/api/accounts")
+async def accounts(desk: DeskPart) -> list[dict[str, Any]]:
+    """Return every account with its environment and mode."""
+    async with desk.database.transaction() as tx:
+        return await reads.accounts(tx)
+
+
+@router.get("/api/account/balance")
+async def balance(desk: DeskPart, account: str | None = None) -> dict[str, Any]:
+    """Return cash, equity and what is at risk against the limits."""
+    name = desk.account_or_first(account)
+    config = desk.accounts.configs[name]
+    async with desk.database.transaction() as tx:
+        money = await reads.money(tx, name, config.risk, desk.clock.market_us())
+    return {"account": name, "mode": config.mode.value, **money}
+
+
+@router.get("/api/auto_entry_indicator")
+@router.get("/api/get_auto_entry_status")
+async def automation(desk: DeskPart, account: str | None = None) -> dict[str, Any]:
+    """Return ACTIVE, INACTIVE, PAUSED or DISABLED with the reasons; None before its first word."""
+    name = desk.account_or_first(account)
+    async with desk.database.transaction() as tx:
+        row = await reads.automation(tx, name)
+    return {"account": name, **(row or {"status": None, "body": {}, "changed_at_us": None})}
+
+
+@router.get("/api/db/{section}")
+async def rows(
+    desk: DeskPart, section: Section, account: str | None = None, limit: Limit = 100
+) -> list[dict[str, Any]]:
+    """Return the newest rows of one list."""
+    name = desk.account_or_first(account)
+    async with desk.database.transaction() as tx:
+        return await reads.newest(tx, section.value, name, limit)
+
+
+@router.get("/api/statistics")
+async def statistics(desk: DeskPart, account: str | None = None) -> dict[str, Any]:
+    """Return what the account's ended trades are worth after fees."""
+    name = desk.account_or_first(account)
+    async with desk.database.transaction() as tx:
+        ended = await reads.ended_trades(tx, name)
+    return {"account": name, **figures(ended)}

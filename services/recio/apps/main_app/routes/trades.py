@@ -1,0 +1,68 @@
+"""Trades: lists, one trade, and the chain from the decision to the settlement."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException
+
+from recio.apps.main_app import reads, valuation
+from recio.apps.main_app.chain import trace
+from recio.apps.main_app.desk import DeskPart
+from recio.domain.trades import TradeState
+
+router = APIRouter(tags=["trades"])
+
+
+@router.get("/trades")
+@router.get("/api/trades")
+async def trades(
+    desk: DeskPart, account: str | None = None, status: TradeState | None = None
+) -> list[dict[str, Any]]:
+    """Return the trades that are not over and the newest hundred others."""
+    name = desk.account_or_first(account)
+    async with desk.database.transaction() as tx:
+        found = await reads.trades(tx, name)
+    return [row for row in found if status in (None, row["state"])]
+
+
+@router.get("/api/active_trades")
+async def active_trades(desk: DeskPart, account: str | None = None) -> list[dict[str, Any]]:
+    """Return what is held now, valued at the newest snapshot."""
+    name = desk.account_or_first(account)
+    environment = desk.environment_of(name)
+    async with desk.database.transaction() as tx:
+        found = await reads.trades(tx, name)
+    held = [row for row in found if row["filled_qty_e2"] > row["exited_qty_e2"]]
+    return [
+        {
+            **row,
+            "value": valuation.value(
+                row, *(desk.market.find_row(environment, row["market_ticker"]) or (None, None))
+            ),
+        }
+        for row in held
+        if row["pnl_usd_e6"] is None
+    ]
+
+
+@router.get("/trades/{trade_id}")
+@router.get("/api/trades/{trade_id}")
+async def trade(desk: DeskPart, trade_id: UUID) -> dict[str, Any]:
+    """Return one trade."""
+    async with desk.database.transaction() as tx:
+        found = await reads.trade(tx, trade_id)
+    if found is None:
+        raise HTTPException(404, f"there is no trade {trade_id}")
+    return found
+
+
+@router.get("/api/trades/{trade_id}/trace")
+async def trade_trace(desk: DeskPart, trade_id: UUID) -> dict[str, Any]:
+    """Return the chain: decision, intents, orders with their events, fills, settlement, ledger."""
+    async with desk.database.transaction() as tx:
+        found = await trace(tx, trade_id)
+    if found is None:
+        raise HTTPException(404, f"there is no trade {trade_id}")
+    return found
