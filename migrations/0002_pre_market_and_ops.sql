@@ -109,8 +109,8 @@ CREATE TABLE ops.health (
     is_ready      boolean     NOT NULL,
     reason        text        NOT NULL,
     level         text        NOT NULL CHECK (level IN ('ok', 'warning', 'critical', 'unknown')),
-    cpu_permille  integer     NOT NULL,
-    memory_bytes  bigint      NOT NULL,
+    cpu_permille  integer,
+    memory_bytes  bigint,
     changed_at    timestamptz NOT NULL,
     PRIMARY KEY (service, account)
 );

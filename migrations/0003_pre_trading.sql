@@ -190,6 +190,7 @@ CREATE TABLE trading.orders (
     booked_qty_e2      bigint              NOT NULL DEFAULT 0,
     reserved_usd_e6    bigint              NOT NULL CHECK (reserved_usd_e6 >= 0),
     epoch              bigint,
+    claimed_at         timestamptz,
     claimed_wall_at    timestamptz,
     valid_until        timestamptz         NOT NULL,
     reason             text                NOT NULL DEFAULT '',
@@ -201,6 +202,9 @@ CREATE TABLE trading.orders (
     CHECK (filled_qty_e2 BETWEEN 0 AND qty_e2),
     CHECK (booked_qty_e2 BETWEEN 0 AND filled_qty_e2)
 );
+COMMENT ON COLUMN trading.orders.claimed_at IS
+    'When the executor took it, on the market''s clock, as the exchange''s own times are; '
+    'claimed_wall_at is when its headers were signed, which bounds how late it can arrive.';
 COMMENT ON COLUMN trading.orders.filled_qty_e2 IS
     'What the exchange says is filled; booked_qty_e2 is what its fills have been booked for. The '
     'difference still counts against the limits at its worst case.';

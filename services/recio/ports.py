@@ -90,7 +90,11 @@ class Database(Protocol):
     Raises ``Unavailable`` when the server cannot be reached or the commit's outcome is unknown
     (then the caller reads back before it repeats), ``Rejected`` when a constraint or a policy
     refuses, ``Broken`` for a statement that cannot be right.
+
+    ``poll_seconds`` is how long a hint may be missing before whoever waits must look by himself.
     """
+
+    poll_seconds: float
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction: committed at the end of the block, rolled back on an exception."""

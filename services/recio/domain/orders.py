@@ -130,3 +130,24 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def client_order_id(self) -> str:
         """What the exchange knows it by: the same on every resend."""
         return str(self.order_id)
+
+
+def reported_state(qty_e2: int, filled_qty_e2: int, *, is_resting: bool) -> OrderState:
+    """Return the state that the exchange's word means: how much is filled, and whether the rest lives.
+
+    >>> reported_state(1000, 400, is_resting=False).value
+    'canceled'
+    """
+    if filled_qty_e2 >= qty_e2:
+        return OrderState.EXECUTED
+    if not is_resting:
+        return OrderState.CANCELED
+    return OrderState.PARTIALLY_FILLED if filled_qty_e2 else OrderState.RESTING
+
+
+def later_of(held: OrderState, reported: OrderState) -> OrderState:
+    """Return ``reported`` if it may follow ``held``, else ``held``.
+
+    Replies, stream and reads arrive in any order; an older word must not turn a newer one back.
+    """
+    return reported if (held, reported) in TRANSITIONS else held

@@ -1,17 +1,15 @@
 """Wait for work: a database hint wakes at once, a slow poll backs it up.
 
-Hints may be lost, so ``wait`` returns after ``poll_seconds`` of wall time in any case; whoever
-waits then looks at the tables, which alone say what is to be done.
+Hints may be lost, so ``wait`` returns after the database port's ``poll_seconds`` of wall time in
+any case; whoever waits then looks at the tables, which alone say what is to be done.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import contextlib
 
 from recio.ports import Database
-
-POLL_SECONDS: Final = 2.0
 
 
 class Wake:
@@ -20,17 +18,10 @@ class Wake:
     ``account`` None wakes for every account. Run ``listen`` as a task of the service.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        *channels: str,
-        account: str | None,
-        poll_seconds: float = POLL_SECONDS,
-    ) -> None:
+    def __init__(self, database: Database, *channels: str, account: str | None) -> None:
         self._database = database
         self._channels = channels
         self._account = account
-        self._poll_seconds = poll_seconds
         self._event = asyncio.Event()
 
     async def listen(self) -> None:
@@ -44,11 +35,11 @@ class Wake:
         """Wake the waiting loop."""
         self._event.set()
 
-    async def wait(self) -> None:
-        """Return at the next hint, or after the poll interval."""
-        try:
-            async with asyncio.timeout(self._poll_seconds):
+    async def wait(self, at_most_s: float | None = None) -> None:
+        """Return at the next hint, after the poll interval, or after ``at_most_s`` wall seconds."""
+        poll_s = self._database.poll_seconds
+        limit_s = poll_s if at_most_s is None else min(poll_s, max(at_most_s, 0.0))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
                 await self._event.wait()
-        except TimeoutError:
-            pass
         self._event.clear()

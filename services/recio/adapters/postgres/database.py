@@ -144,6 +144,9 @@ class PostgresDatabase:
     ``jitter`` gives numbers in [0, 1) that spread reconnections (the Ids port has one).
     """
 
+    poll_seconds = 2.0
+    """Hints cross a connection that can break."""
+
     def __init__(
         self,
         dsn: str,
@@ -357,6 +360,9 @@ class SteppedDatabase:
     Databases of several logins that share ``hints`` hear each other's commits at once and in order,
     which the server itself does not promise between connections.
     """
+
+    poll_seconds = 60.0
+    """Hints are handed out in the same process and cannot be lost."""
 
     def __init__(
         self,

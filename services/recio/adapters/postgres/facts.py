@@ -15,7 +15,7 @@ from recio.domain import ledger
 from recio.domain.intents import derived_id
 from recio.domain.ledger import Booking, Holding, Posting
 from recio.domain.orders import BookSide
-from recio.domain.units import as_datetime
+from recio.domain.units import PRICE_ONE_E4, as_datetime
 from recio.ports import Transaction
 
 
@@ -92,20 +92,43 @@ async def open_books(tx: Transaction, account: str, *, cash_usd_e6: int, at_us: 
 
 
 async def open_position(
-    tx: Transaction, account: str, held: Holding, *, ticker: str, event_ticker: str, at_us: int
+    tx: Transaction,
+    account: str,
+    held: Holding,
+    *,
+    trade_id: UUID | None,
+    ticker: str,
+    event_ticker: str,
+    at_us: int,
 ) -> None:
-    """Book a position that the exchange shows before our first start, at the exchange's cost."""
-    await _book(
-        tx,
-        account,
-        "opening",
-        ticker,
-        ledger.book_opening_position(ticker, held.cost_usd_e6),
+    """Book a position that the exchange shows before our first start, at the exchange's cost.
+
+    A fill row without cash stands for how it came about, so that its trade has figures.
+    """
+    fill = Fill(
+        fill_id=f"opening:{ticker}",
+        exchange_order_id="",
+        order_id=None,
+        trade_id=trade_id,
+        market_ticker=ticker,
+        event_ticker=event_ticker,
+        book_side=BookSide.BID if held.qty_e2 > 0 else BookSide.ASK,
+        yes_price_e4=_average_yes_price_e4(held),
+        qty_e2=abs(held.qty_e2),
+        fee_usd_e6=0,
+        is_taker=True,
         at_us=at_us,
-        seen_us=at_us,
     )
+    await _insert_fill(tx, account, fill, at_us)
+    postings = ledger.book_opening_position(ticker, held.cost_usd_e6)
+    await _book(tx, account, "opening", ticker, postings, at_us=at_us, seen_us=at_us)
     await _write_holding(tx, account, held, ticker=ticker, event_ticker=event_ticker, at_us=at_us)
     await _add_to_totals(tx, account, cash=0, equity=held.cost_usd_e6, at_us=at_us)
+
+
+def _average_yes_price_e4(held: Holding) -> int:
+    own_e4 = min(max(round(held.cost_usd_e6 / abs(held.qty_e2)), 0), PRICE_ONE_E4)
+    return own_e4 if held.qty_e2 > 0 else PRICE_ONE_E4 - own_e4
 
 
 async def book_fill(tx: Transaction, account: str, fill: Fill, *, seen_us: int) -> bool:
@@ -217,6 +240,24 @@ async def holding(tx: Transaction, account: str, ticker: str) -> Holding:
     if row is None:
         return Holding()
     return Holding(qty_e2=row[0], cost_usd_e6=row[1], realised_usd_e6=row[2], fees_usd_e6=row[3])
+
+
+async def has_fill(tx: Transaction, account: str, fill_id: str) -> bool:
+    """Return whether this fill is booked. Call it with the totals locked."""
+    row = await tx.fetch_one(
+        "SELECT 1 FROM trading.fills WHERE account = %s AND fill_id = %s", account, fill_id
+    )
+    return row is not None
+
+
+async def has_settlement(tx: Transaction, account: str, market_ticker: str) -> bool:
+    """Return whether this market's settlement is booked. Call it with the totals locked."""
+    row = await tx.fetch_one(
+        "SELECT 1 FROM trading.settlements WHERE account = %s AND market_ticker = %s",
+        account,
+        market_ticker,
+    )
+    return row is not None
 
 
 async def _insert_fill(tx: Transaction, account: str, fill: Fill, seen_us: int) -> bool:

@@ -26,6 +26,17 @@ async def trades_to_fold(tx: Transaction, account: str) -> list[UUID]:
     return [row[0] for row in rows]
 
 
+async def next_close_us(tx: Transaction, account: str, now_us: int) -> int | None:
+    """Return when the next live trade's event closes; None without one."""
+    row = await tx.fetch_one(
+        "SELECT min(close_at) FROM trading.trades WHERE account = %s AND close_at > %s "
+        "AND state NOT IN ('closed', 'settled', 'abandoned')",
+        account,
+        as_datetime(now_us),
+    )
+    return None if row is None or row[0] is None else time_us(row[0])
+
+
 async def fills_of(tx: Transaction, trade_id: UUID) -> list[FillFact]:
     """Return a trade's fills, oldest first."""
     rows = await tx.fetch(
@@ -127,9 +138,7 @@ async def exit_reason(tx: Transaction, trade_id: UUID) -> str:
     return f"{row[0]}: {row[1]}" if row else "external: sold outside this system"
 
 
-async def price_at(
-    tx: Transaction, environment: str, symbol: str, at_us: int
-) -> int | None:
+async def price_at(tx: Transaction, environment: str, symbol: str, at_us: int) -> int | None:
     """Return the symbol's last known price at or up to a minute before a time."""
     row = await tx.fetch_one(
         "SELECT coalesce(index_usd_e6, spot_usd_e6) FROM market.prices "

@@ -165,6 +165,6 @@ async def insert_order(
         "INSERT INTO trading.orders (order_id, trade_id, intent_id, account, attempt, market_ticker, "
         "event_ticker, purpose, book_side, yes_price_e4, qty_e2, time_in_force, is_reduce_only, "
         "exchange_index, state, reserved_usd_e6, valid_until, created_at, changed_at) "
-        f"VALUES ({', '.join(['%s'] * len(values))})",
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         *values,
     )

@@ -19,7 +19,7 @@ _COLUMNS: Final = (
     "o.order_id, o.trade_id, o.account, o.intent_id, o.attempt, o.market_ticker, o.purpose, "
     "o.book_side, o.yes_price_e4, o.qty_e2, o.time_in_force, o.is_reduce_only, o.state, "
     "o.exchange_order_id, o.filled_qty_e2, o.reserved_usd_e6, o.created_at, o.claimed_wall_at, "
-    "o.exchange_index, o.booked_qty_e2, o.valid_until, i.source"
+    "o.claimed_at, o.exchange_index, o.booked_qty_e2, o.valid_until, i.source, o.event_ticker"
 )
 _FROM: Final = "FROM trading.orders o JOIN trading.intents i USING (intent_id)"
 
@@ -28,8 +28,10 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     """An order with what the executor and account sync need around it."""
 
     order: Order
+    event_ticker: str
     booked_qty_e2: int
     valid_until_us: int
+    claimed_market_us: int | None
     source: str
 
 
@@ -73,11 +75,12 @@ async def claim(tx: Transaction, row: OrderRow, *, epoch: int, wall_us: int, at_
     """Mark an order submitted under ``epoch``; False if it was taken, or the epoch is not ours any more."""
     changed = await tx.execute(
         "UPDATE trading.orders SET state = 'submitted', epoch = %s, claimed_wall_at = %s, "
-        "changed_at = %s WHERE order_id = %s AND state = %s "
+        "claimed_at = %s, changed_at = %s WHERE order_id = %s AND state = %s "
         "AND EXISTS (SELECT FROM trading.leases l WHERE l.account = orders.account "
         "            AND l.service = 'trade_executor' AND l.epoch = %s)",
         epoch,
         as_datetime(wall_us),
+        as_datetime(at_us),
         as_datetime(at_us),
         row.order.order_id,
         row.order.state.value,
@@ -92,22 +95,32 @@ async def advance(
     state: OrderState,
     *,
     at_us: int,
+    epoch: int | None = None,
     filled_qty_e2: int | None = None,
     exchange_order_id: str | None = None,
     reason: str | None = None,
-) -> None:
-    """Move an order on. The database refuses a transition that the table does not have."""
-    await tx.execute(
+) -> bool:
+    """Move an order on; the database refuses a transition that the table does not have.
+
+    With ``epoch`` (the executor's) nothing is written once a newer epoch holds the lease; the
+    result tells. Account sync writes what the exchange's own stream says and has none.
+    """
+    changed = await tx.execute(
         "UPDATE trading.orders SET state = %s, filled_qty_e2 = greatest(filled_qty_e2, %s), "
         "exchange_order_id = coalesce(exchange_order_id, %s), reason = coalesce(%s, reason), "
-        "changed_at = %s WHERE order_id = %s",
+        "changed_at = %s WHERE order_id = %s AND (%s::bigint IS NULL OR EXISTS "
+        "(SELECT FROM trading.leases l WHERE l.account = orders.account "
+        " AND l.service = 'trade_executor' AND l.epoch = %s))",
         state.value,
         filled_qty_e2 or 0,
         exchange_order_id,
         reason,
         as_datetime(at_us),
         row.order.order_id,
+        epoch,
+        epoch,
     )
+    return changed == 1
 
 
 async def record_event(
@@ -143,8 +156,8 @@ async def _fetch(tx: Transaction, where: str, *params: object) -> list[OrderRow]
 
 def _row(row: tuple[Any, ...]) -> OrderRow:
     (order_id, trade_id, account, intent_id, attempt, market, purpose, book_side, price, qty, tif,
-     reduce_only, state, exchange_order_id, filled, reserved, created_at, claimed, index, booked,
-     valid_until, source) = row  # fmt: skip
+     reduce_only, state, exchange_order_id, filled, reserved, created_at, claimed, claimed_at, index,
+     booked, valid_until, source, event) = row  # fmt: skip
     return OrderRow(
         order=Order(
             order_id=order_id,
@@ -167,7 +180,9 @@ def _row(row: tuple[Any, ...]) -> OrderRow:
             claimed_at_us=None if claimed is None else time_us(claimed),
             exchange_index=index,
         ),
+        event_ticker=event,
         booked_qty_e2=booked,
         valid_until_us=time_us(valid_until),
+        claimed_market_us=None if claimed_at is None else time_us(claimed_at),
         source=source,
     )

@@ -17,7 +17,7 @@ class Gate:
         self._account = account
         self._wake = Wake(context.database, "intents", account=account)
         self._decided = context.metrics.counter(
-            "recio_intents_decided_total", "Intents decided by the gate.", ("outcome",)
+            "recio_intents_decided_total", "Intents decided by the gate.", "outcome"
         )
         self._problem = "has not looked for intents yet"
 
@@ -48,7 +48,7 @@ class Gate:
                 return False
             intent = waiting[0]
             refusal = await decide(tx, scene, intent)
-        self._decided.inc("refused" if refusal else "accepted")
+        self._decided.inc(1, "refused" if refusal else "accepted")
         self._context.log.info(
             "intent %s: %s", intent.intent_id, refusal or "accepted", extra={"id": intent.intent_id}
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from recio.adapters.postgres import config as configs
 from recio.adapters.postgres import gate, intents, switches, trades
 from recio.domain import risk
@@ -87,7 +86,9 @@ async def _enter(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ..
     number = await trades.next_number(tx, intent.account)
     trade = _new_trade(scene, intent, facts, number)
     await trades.insert_trade(tx, trade)
-    await _insert_order(tx, scene, intent, trade, qty_e2=intent.qty_e2, reserve=reserve, facts=facts)
+    await _insert_order(
+        tx, scene, intent, trade, qty_e2=intent.qty_e2, reserve=reserve, facts=facts
+    )
     return ()
 
 
@@ -216,5 +217,3 @@ async def _insert_order(
         event_ticker=trade.event_ticker,
         valid_until_us=min(intent.valid_until_us, facts.close_us),
     )
-
-

@@ -19,8 +19,9 @@ class TradeManager:
         self._account = account
         self._wake = Wake(context.database, "facts", "orders", account=account)
         self._moved = context.metrics.counter(
-            "recio_trades_moved_total", "Trades that changed their state.", ("state",)
+            "recio_trades_moved_total", "Trades that changed their state.", "state"
         )
+        self._close_in_s: float | None = None
         self._problem = "has not folded yet"
 
     async def recover(self) -> None:
@@ -28,9 +29,9 @@ class TradeManager:
         await self.fold_all()
 
     async def run(self) -> None:
-        """Fold for ever; the two-second poll also finds closes that have passed."""
+        """Fold at every hint and at every close of a live trade."""
         while True:
-            await self._wake.wait()
+            await self._wake.wait(self._close_in_s)
             try:
                 await self.fold_all()
             except Unavailable as error:
@@ -39,8 +40,11 @@ class TradeManager:
 
     async def fold_all(self) -> int:
         """Fold every trade that may have changed; return how many changed their state."""
+        now_us = self._context.clock.market_us()
         async with self._context.database.transaction() as tx:
             waiting = await folding.trades_to_fold(tx, self._account)
+            next_close_us = await folding.next_close_us(tx, self._account, now_us)
+        self._close_in_s = None if next_close_us is None else (next_close_us - now_us) / 1e6
         moved = 0
         for trade_id in waiting:
             async with self._context.database.transaction() as tx:
@@ -49,7 +53,7 @@ class TradeManager:
                 )
             if state is not None:
                 moved += 1
-                self._moved.inc(state.value)
+                self._moved.inc(1, state.value)
                 self._context.log.info("trade %s is %s", trade_id, state, extra={"id": trade_id})
         self._problem = ""
         return moved

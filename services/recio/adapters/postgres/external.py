@@ -1,0 +1,199 @@
+"""Whose a fill is: an order of ours, or a live trade that somebody else changed, or nobody's yet."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from recio.adapters.postgres import orders, trades
+from recio.adapters.postgres.orders import OrderRow
+from recio.domain.errors import InvalidValue
+from recio.domain.intents import derived_id
+from recio.domain.orders import BookSide
+from recio.domain.tickers import parse_market, series_of
+from recio.domain.trade_book import opening_side
+from recio.domain.trades import Trade, TradeState
+from recio.domain.units import as_datetime, time_us
+from recio.ports import Transaction
+
+EXTERNAL: Final = "external"
+
+
+async def our_order(
+    tx: Transaction, account: str, exchange_order_id: str, client_order_id: str | None
+) -> OrderRow | None:
+    """Return the order of ours that a fact belongs to, or None for a foreign order."""
+    row = await orders.order_by_exchange_id(tx, account, exchange_order_id)
+    if row is not None or client_order_id is None:
+        return row
+    try:
+        order_id = UUID(client_order_id)
+    except ValueError:
+        return None
+    return await orders.order_by_id(tx, account, order_id)
+
+
+async def trade_for_foreign_fill(
+    tx: Transaction,
+    account: str,
+    *,
+    market_ticker: str,
+    book_side: BookSide,
+    qty_e2: int,
+    at_us: int,
+    fill_id: str,
+) -> UUID | None:
+    """Return the trade that a foreign fill belongs to, making an external one if there is none.
+
+    A fill against a live trade of the market closes that trade (somebody sold by hand); one on its
+    side, or without a live trade, counts to an external trade. None: not a market of our series;
+    the ledger books it all the same.
+    """
+    for trade in await trades.live_trades(tx, account):
+        is_close = opening_side(trade.side) is not book_side
+        if trade.market_ticker == market_ticker and (is_close or trade.source == EXTERNAL):
+            return trade.trade_id
+    side = "yes" if book_side is BookSide.BID else "no"
+    return await external_trade(
+        tx, account, market_ticker, side=side, qty_e2=qty_e2, at_us=at_us, cause=fill_id
+    )
+
+
+async def external_trade(
+    tx: Transaction,
+    account: str,
+    market_ticker: str,
+    *,
+    side: str,
+    qty_e2: int,
+    at_us: int,
+    cause: str,
+) -> UUID | None:
+    """Make a trade of a position that did not come from here; None for a market of other series."""
+    try:
+        market = parse_market(market_ticker, at_us)
+    except InvalidValue:
+        return None
+    await tx.fetch_one(
+        "SELECT 1 FROM trading.accounts WHERE account = %s FOR NO KEY UPDATE", account
+    )
+    trade = Trade(
+        trade_id=derived_id(account, EXTERNAL, market_ticker, cause),
+        account=account,
+        number=await trades.next_number(tx, account),
+        state=TradeState.CREATED,
+        source=EXTERNAL,
+        strategy=EXTERNAL,
+        symbol=series_of(market_ticker).symbol,
+        event_ticker=market.event_ticker,
+        market_ticker=market_ticker,
+        strike_usd_e6=market.strike_usd_e6,
+        side=side,
+        close_us=market.close_us,
+        wanted_qty_e2=qty_e2,
+        filled_qty_e2=0,
+        open_qty_e2=0,
+        entry_cost_usd_e6=0,
+        exit_proceeds_usd_e6=0,
+        fees_usd_e6=0,
+        pnl_usd_e6=None,
+        opened_at_us=None,
+        created_at_us=at_us,
+    )
+    await trades.insert_trade(tx, trade)
+    return trade.trade_id
+
+
+async def opening_us(tx: Transaction, account: str) -> int | None:
+    """Return when the books were opened; facts from before are in the opening balance. None: not yet."""
+    row = await tx.fetch_one(
+        "SELECT at FROM trading.ledger_transactions "
+        "WHERE account = %s AND kind = 'opening' AND fact_id = 'balance'",
+        account,
+    )
+    return None if row is None else time_us(row[0])
+
+
+async def last_fact_us(tx: Transaction, account: str) -> int | None:
+    """Return when the newest booked fact of the account happened; None before the books are open."""
+    row = await tx.fetch_one(
+        "SELECT max(at) FROM trading.ledger_transactions WHERE account = %s", account
+    )
+    if row is None or row[0] is None:
+        return None
+
+    return time_us(row[0])
+
+
+async def oldest_open_us(tx: Transaction, account: str, default_us: int) -> int:
+    """Return when the oldest order began that may still bring facts, or ``default_us``."""
+    row = await tx.fetch_one(
+        "SELECT min(created_at) FROM trading.orders WHERE account = %s AND created_at < %s "
+        "AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
+        "     OR booked_qty_e2 < filled_qty_e2)",
+        account,
+        as_datetime(default_us),
+    )
+    if row is None or row[0] is None:
+        return default_us
+
+    return time_us(row[0])
+
+
+class Pulse(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides how soon the exchange is read again."""
+
+    in_doubt: int
+    """Orders without a known end, or with fills that are not booked."""
+    last_action_us: int
+    held: tuple[tuple[str, int], ...]
+    """(market, signed quantity) of every open position."""
+
+
+async def pulse(tx: Transaction, account: str) -> Pulse:
+    """Return what is open now."""
+    row = await tx.fetch_one(
+        "SELECT count(*) FILTER (WHERE booked_qty_e2 < filled_qty_e2 OR state NOT IN "
+        "('executed', 'canceled', 'rejected', 'expired_unsent')), max(changed_at) "
+        "FROM trading.orders WHERE account = %s",
+        account,
+    )
+    assert row is not None
+    held = await tx.fetch(
+        "SELECT market_ticker, qty_e2 FROM trading.positions "
+        "WHERE account = %s AND qty_e2 <> 0 ORDER BY market_ticker",
+        account,
+    )
+    return Pulse(
+        in_doubt=row[0],
+        last_action_us=0 if row[1] is None else time_us(row[1]),
+        held=tuple((ticker, qty) for ticker, qty in held),
+    )
+
+
+async def record_balance(
+    tx: Transaction,
+    account: str,
+    *,
+    exchange_usd_e6: int,
+    ledger_usd_e6: int,
+    as_of_us: int,
+    at_us: int,
+) -> None:
+    """Keep one comparison of cash, if it differs from the last one kept."""
+    await tx.execute(
+        "INSERT INTO trading.balances SELECT %s, %s, %s, %s, %s WHERE NOT EXISTS ("
+        "SELECT FROM (SELECT exchange_usd_e6, ledger_usd_e6 FROM trading.balances "
+        "WHERE account = %s ORDER BY at DESC LIMIT 1) last "
+        "WHERE last.exchange_usd_e6 = %s AND last.ledger_usd_e6 = %s) ON CONFLICT DO NOTHING",
+        account,
+        as_datetime(at_us),
+        exchange_usd_e6,
+        ledger_usd_e6,
+        as_datetime(as_of_us),
+        account,
+        exchange_usd_e6,
+        ledger_usd_e6,
+    )

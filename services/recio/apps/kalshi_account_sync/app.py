@@ -1,0 +1,149 @@
+"""kalshi_account_sync: the private stream first, reading back always."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from recio.adapters.kalshi.model import ExchangeFill, ExchangeOrder
+from recio.adapters.kalshi.rest import KalshiRest
+from recio.adapters.kalshi.websocket import KalshiStream
+from recio.adapters.postgres.external import Pulse
+from recio.apps.kalshi_account_sync import booking
+from recio.apps.kalshi_account_sync.reconciling import Reconciler
+from recio.domain.errors import InvalidValue, Rejected, Unavailable
+from recio.domain.tickers import parse_market
+from recio.runtime.service import Readiness, Service, ServiceContext
+from recio.runtime.wake import Wake
+
+IN_DOUBT_SECONDS: Final = 1.0
+AWAITING_SETTLEMENT_SECONDS: Final = 5.0
+HOLDING_SECONDS: Final = 15.0
+IDLE_SECONDS: Final = 60.0
+STALE_SECONDS: Final = 180.0
+
+
+class AccountSync:
+    """Brings the exchange's facts of one account into the books."""
+
+    def __init__(
+        self, context: ServiceContext, account: str, rest: KalshiRest, stream: KalshiStream
+    ) -> None:
+        self._context = context
+        self._account = account
+        self._stream = stream
+        self._reconciler = Reconciler(context, account, rest)
+        self._look_now = False
+        self._due_in_s = 0.0
+        self._wake = Wake(context.database, "orders", "facts", account=account)
+        self._read_wall_us: int | None = None
+        self._trouble = ""
+
+    async def recover(self) -> None:
+        """Open the books at the first start, and read back what happened since the last fact."""
+        while True:
+            try:
+                await self._reconciler.open_books()
+                await self._read_back()
+            except Unavailable as error:
+                self._context.log.warning("cannot reconcile yet: %s", error)
+                await self._context.clock.sleep_wall(1.0)
+            else:
+                return
+
+    async def follow(self) -> None:
+        """Book what the private stream tells, as it tells it."""
+        async for event in self._stream.events():
+            try:
+                await self._take(event)
+            except Unavailable as error:
+                # The fact is not lost: reading back finds it.
+                self._context.log.warning("a fact waits for the next read: %s", error)
+                self._hurry()
+
+    async def _take(self, event: object) -> None:
+        if isinstance(event, ExchangeFill):
+            await self._reconciler.book_fill(event, told_by="stream")
+        elif isinstance(event, ExchangeOrder):
+            async with self._context.database.transaction() as tx:
+                await booking.book_order(
+                    tx, self._account, event, now_us=self._context.clock.market_us()
+                )
+        else:
+            self._hurry()
+
+    def _hurry(self) -> None:
+        self._look_now = True
+        self._wake.now()
+
+    async def reconcile_for_ever(self) -> None:
+        """Read back again and again: at once after a reconnection, often while something is open."""
+        while True:
+            try:
+                if await self._is_due():
+                    await self._read_back()
+            except (Unavailable, Rejected) as error:
+                self._trouble = str(error)
+                self._context.log.warning("cannot reconcile: %s", error)
+                await self._context.clock.sleep_wall(IN_DOUBT_SECONDS)
+            await self._wake.wait(self._due_in_s)
+
+    async def _is_due(self) -> bool:
+        """Look at what is open now; an order in doubt makes the next read due sooner."""
+        pace_s = self._pace(await self._reconciler.pulse())
+        age_s = (self._context.clock.wall_us() - (self._read_wall_us or 0)) / 1e6
+        self._due_in_s = max(pace_s - age_s, 0.0)
+        if self._due_in_s and not self._look_now:
+            return False
+        self._look_now = False
+        self._due_in_s = pace_s
+        return True
+
+    def _pace(self, pulse: Pulse) -> float:
+        """Return how long to wait before reading back again, in wall seconds."""
+        if pulse.in_doubt:
+            return IN_DOUBT_SECONDS
+        if any(self._is_past_close(ticker) for ticker, _ in pulse.held):
+            return AWAITING_SETTLEMENT_SECONDS
+        return HOLDING_SECONDS if pulse.held else IDLE_SECONDS
+
+    def _is_past_close(self, ticker: str) -> bool:
+        now_us = self._context.clock.market_us()
+        try:
+            return parse_market(ticker, now_us).close_us <= now_us
+        except InvalidValue:
+            return False
+
+    async def _read_back(self) -> None:
+        await self._reconciler.reconcile()
+        self._read_wall_us = self._context.clock.wall_us()
+        self._trouble = self._reconciler.problem
+
+    def readiness(self) -> Readiness:
+        """Ready while the last successful read is not too old."""
+        if self._read_wall_us is None:
+            return Readiness(is_ready=False, reason="the books are not reconciled yet")
+        age_s = (self._context.clock.wall_us() - self._read_wall_us) / 1e6
+        if age_s > STALE_SECONDS:
+            return Readiness(
+                is_ready=False, reason=f"last reconciled {age_s:.0f} s ago: {self._trouble}"
+            )
+        return Readiness(is_ready=True, reason=self._trouble)
+
+    def service(self) -> Service:
+        """Return it as a service."""
+        return Service(
+            recover=self.recover,
+            tasks=(self._wake.listen, self.follow, self.reconcile_for_ever),
+            readiness=self.readiness,
+        )
+
+
+def build(context: ServiceContext) -> Service:
+    """Build the account sync of the context's account."""
+    assert context.account is not None
+    return AccountSync(
+        context,
+        context.account,
+        context.access.account_rest(context.account),
+        context.access.account_stream(context.account),
+    ).service()

@@ -1,0 +1,159 @@
+"""Book one fact of the exchange: whose it is, what it does to order and ledger, in one transaction."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from recio.adapters.kalshi.model import (
+    ExchangeFill,
+    ExchangeOrder,
+    ExchangePosition,
+    ExchangeSettlement,
+)
+from recio.adapters.postgres import external, facts, orders
+from recio.adapters.postgres.orders import OrderRow
+from recio.domain.ledger import Holding
+from recio.domain.orders import later_of, reported_state
+from recio.ports import Transaction
+
+RESTING = "resting"
+
+
+async def book_order(tx: Transaction, account: str, told: ExchangeOrder, *, now_us: int) -> bool:
+    """Move an order of ours on to what the exchange tells; False for a foreign or unchanged order."""
+    row = await external.our_order(tx, account, told.order_id, told.client_order_id)
+    if row is None or told.status not in (RESTING, "canceled", "executed"):
+        return False
+    state = reported_state(row.order.qty_e2, told.fill_qty_e2, is_resting=told.status == RESTING)
+    state = later_of(row.order.state, state)
+    if (
+        state is row.order.state
+        and told.fill_qty_e2 <= row.order.filled_qty_e2
+        and row.order.exchange_order_id is not None
+    ):
+        return False
+    return await orders.advance(
+        tx,
+        row,
+        state,
+        at_us=now_us,
+        filled_qty_e2=told.fill_qty_e2,
+        exchange_order_id=told.order_id,
+        reason=told.reason or None,
+    )
+
+
+async def book_fill(
+    tx: Transaction, account: str, told: ExchangeFill, *, client_order_id: str | None, now_us: int
+) -> bool:
+    """Book a fill; False if it is booked already, or part of the opening balance."""
+    at_us = told.at_us if told.at_us is not None else now_us
+    opened_us = await external.opening_us(tx, account)
+    if opened_us is None or at_us <= opened_us:
+        return False
+    await facts.lock_totals(tx, account)
+    if await facts.has_fill(tx, account, told.fill_id):
+        return False
+    row = await external.our_order(tx, account, told.order_id, client_order_id)
+    if row is not None and row.order.exchange_order_id is None:
+        await orders.advance(
+            tx, row, row.order.state, at_us=now_us, exchange_order_id=told.order_id
+        )
+    return await facts.book_fill(
+        tx,
+        account,
+        facts.Fill(
+            fill_id=told.fill_id,
+            exchange_order_id=told.order_id,
+            order_id=None if row is None else row.order.order_id,
+            trade_id=await _trade_of(tx, account, row, told, at_us),
+            market_ticker=told.ticker,
+            event_ticker=told.ticker.rpartition("-")[0],
+            book_side=told.book_side,
+            yes_price_e4=told.yes_price_e4,
+            qty_e2=told.qty_e2,
+            fee_usd_e6=told.fee_usd_e6,
+            is_taker=told.is_taker,
+            at_us=at_us,
+        ),
+        seen_us=now_us,
+    )
+
+
+async def adopt_position(
+    tx: Transaction, account: str, told: ExchangePosition, *, at_us: int
+) -> None:
+    """Book a position that was there before the first start, with an external trade for it."""
+    trade_id = await external.external_trade(
+        tx,
+        account,
+        told.ticker,
+        side="yes" if told.qty_e2 > 0 else "no",
+        qty_e2=abs(told.qty_e2),
+        at_us=at_us,
+        cause="opening",
+    )
+    await facts.open_position(
+        tx,
+        account,
+        Holding(qty_e2=told.qty_e2, cost_usd_e6=told.exposure_usd_e6),
+        trade_id=trade_id,
+        ticker=told.ticker,
+        event_ticker=told.ticker.rpartition("-")[0],
+        at_us=at_us,
+    )
+
+
+async def book_settlement(
+    tx: Transaction, account: str, told: ExchangeSettlement, *, now_us: int
+) -> str:
+    """Book a settlement; return why it cannot be booked yet, empty if it is (or was) booked.
+
+    A settlement can be shown before the last fill of its market is. Booking it on a smaller
+    position would leave that fill without a payout, so it waits until both sides agree.
+    """
+    opened_us = await external.opening_us(tx, account)
+    if opened_us is None or told.settled_at_us <= opened_us:
+        return ""
+    await facts.lock_totals(tx, account)
+    if await facts.has_settlement(tx, account, told.ticker):
+        return ""
+    held = await facts.holding(tx, account, told.ticker)
+    net_qty_e2 = told.yes_qty_e2 - told.no_qty_e2
+    if held.qty_e2 != net_qty_e2:
+        return (
+            f"{told.ticker}: the exchange settled {net_qty_e2 / 100:g} contracts, "
+            f"booked are {held.qty_e2 / 100:g}"
+        )
+    await facts.book_settlement(
+        tx,
+        account,
+        facts.Settlement(
+            market_ticker=told.ticker,
+            event_ticker=told.event_ticker,
+            result=told.result,
+            yes_qty_e2=told.yes_qty_e2,
+            no_qty_e2=told.no_qty_e2,
+            revenue_usd_e6=told.revenue_usd_e6,
+            fee_usd_e6=told.fee_usd_e6,
+            settled_at_us=told.settled_at_us,
+        ),
+        seen_us=now_us,
+    )
+    return ""
+
+
+async def _trade_of(
+    tx: Transaction, account: str, row: OrderRow | None, told: ExchangeFill, at_us: int
+) -> UUID | None:
+    if row is not None:
+        return row.order.trade_id
+    return await external.trade_for_foreign_fill(
+        tx,
+        account,
+        market_ticker=told.ticker,
+        book_side=told.book_side,
+        qty_e2=told.qty_e2,
+        at_us=at_us,
+        fill_id=told.fill_id,
+    )

@@ -1,0 +1,178 @@
+"""Read everything back from the exchange and book what is missing; compare cash when it is quiet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from recio.adapters.kalshi.errors import KalshiRejected
+from recio.adapters.kalshi.model import ExchangeFill, ExchangeSettlement
+from recio.adapters.kalshi.rest import KalshiRest
+from recio.adapters.postgres import external, facts, switches
+from recio.adapters.postgres.external import Pulse
+from recio.apps.kalshi_account_sync import booking
+from recio.domain.account_config import Trading
+from recio.domain.errors import InvalidValue
+from recio.domain.units import MINUTE_US, SECOND_US
+from recio.runtime.service import ServiceContext
+
+LOOK_BACK_US: Final = 10 * MINUTE_US
+"""Facts are read again from this long before the newest one: they are not shown in order."""
+
+BREAKER: Final = "breaker:books"
+CONFIRM_US: Final = 5 * SECOND_US
+
+
+class Reconciler:
+    """Keeps one account's books equal to the exchange's."""
+
+    def __init__(self, context: ServiceContext, account: str, rest: KalshiRest) -> None:
+        self._context = context
+        self._account = account
+        self._database = context.database
+        self._clock = context.clock
+        self._rest = rest
+        self._differs_since_us: int | None = None
+        self._is_tripped: bool | None = None
+        self._difference = context.metrics.gauge(
+            "recio_cash_difference_dollars", "Exchange cash minus ledger cash, in a quiet moment."
+        )
+        self._facts = context.metrics.counter(
+            "recio_facts_booked_total", "Facts booked, by kind and by who told first.", "kind", "by"
+        )
+        self.problem = ""
+
+    async def open_books(self) -> None:
+        """Book the opening balance and positions at the account's very first start."""
+        async with self._database.transaction() as tx:
+            if await external.opening_us(tx, self._account) is not None:
+                return
+        balance = await self._rest.balance()
+        positions = await self._rest.positions()
+        at_us = await self._rest.as_of_us()
+        async with self._database.transaction() as tx:
+            if not await facts.open_books(
+                tx, self._account, cash_usd_e6=balance.cash_usd_e6, at_us=at_us
+            ):
+                return
+            for position in positions:
+                if position.qty_e2:
+                    await booking.adopt_position(tx, self._account, position, at_us=at_us)
+        self._context.log.info("books opened with %d micro-dollars", balance.cash_usd_e6)
+
+    async def reconcile(self) -> None:
+        """Read orders, fills, settlements and transfers since the last known fact, and book them.
+
+        Settlements are read before fills, so that every fill of a settled market is at hand.
+        """
+        now_us = self._clock.market_us()
+        since_us = await self._since_us(now_us)
+        settlements = await self._rest.settlements(min_us=since_us)
+        for order in await self._rest.orders(min_us=since_us):
+            async with self._database.transaction() as tx:
+                await booking.book_order(tx, self._account, order, now_us=now_us)
+        for fill in sorted(await self._rest.fills(min_us=since_us), key=lambda f: f.at_us or 0):
+            await self.book_fill(fill, told_by="read")
+        waiting = [reason for told in settlements if (reason := await self._settle(told, now_us))]
+        self.problem = "; ".join(waiting)
+        await self._compare()
+
+    async def book_fill(self, fill: ExchangeFill, *, told_by: str) -> None:
+        """Book one fill; a stranger's order is looked up at the exchange first, to know whose it is."""
+        async with self._database.transaction() as tx:
+            if await facts.has_fill(tx, self._account, fill.fill_id):
+                return
+            known = await external.our_order(tx, self._account, fill.order_id, fill.client_order_id)
+        client_order_id = fill.client_order_id
+        if known is None and client_order_id is None:
+            client_order_id = await self._client_order_id(fill.order_id)
+        async with self._database.transaction() as tx:
+            is_new = await booking.book_fill(
+                tx,
+                self._account,
+                fill,
+                client_order_id=client_order_id,
+                now_us=self._clock.market_us(),
+            )
+        if is_new:
+            self._facts.inc(1, "fill", told_by)
+
+    async def pulse(self) -> Pulse:
+        """Return what is open now."""
+        async with self._database.transaction() as tx:
+            return await external.pulse(tx, self._account)
+
+    async def _since_us(self, now_us: int) -> int:
+        async with self._database.transaction() as tx:
+            last_us = await external.last_fact_us(tx, self._account)
+            since_us = min(now_us, last_us or now_us) - LOOK_BACK_US
+            return await external.oldest_open_us(tx, self._account, since_us)
+
+    async def _client_order_id(self, order_id: str) -> str | None:
+        try:
+            return (await self._rest.order(order_id)).client_order_id
+        except (KalshiRejected, InvalidValue):
+            return None
+
+    async def _settle(self, told: ExchangeSettlement, now_us: int) -> str:
+        async with self._database.transaction() as tx:
+            reason = await booking.book_settlement(tx, self._account, told, now_us=now_us)
+        if reason:
+            self._context.log.warning("settlement waits: %s", reason)
+        return reason
+
+    async def _compare(self) -> None:
+        """Compare cash when nothing is in flight and the exchange's read is newer than our last act."""
+        before = await self.pulse()
+        if before.in_doubt:
+            return
+        balance = await self._rest.balance()
+        as_of_us = await self._rest.as_of_us()
+        async with self._database.transaction() as tx:
+            totals = await facts.lock_totals(tx, self._account)
+            after = await external.pulse(tx, self._account)
+            if totals is None or after != before or as_of_us <= after.last_action_us:
+                return
+            now_us = self._clock.market_us()
+            await external.record_balance(
+                tx,
+                self._account,
+                exchange_usd_e6=balance.cash_usd_e6,
+                ledger_usd_e6=totals.cash_usd_e6,
+                as_of_us=as_of_us,
+                at_us=now_us,
+            )
+        difference = balance.cash_usd_e6 - totals.cash_usd_e6
+        self._difference.set(difference / 1e6)
+        await self._judge(difference, now_us)
+
+    async def _judge(self, difference_usd_e6: int, now_us: int) -> None:
+        """Halt entries when a difference has stood for 5 s; release our own halt when it is gone."""
+        if difference_usd_e6 == 0:
+            self._differs_since_us = None
+            if self._is_tripped is not False:
+                await self._trip(Trading.ACTIVE, "cash equals the exchange's", now_us)
+                self._is_tripped = False
+            return
+        if self._differs_since_us is None:
+            self._differs_since_us = now_us
+        elif now_us - self._differs_since_us >= CONFIRM_US and not self._is_tripped:
+            reason = f"the exchange's cash differs from the books by ${difference_usd_e6 / 1e6:.6f}"
+            self._context.log.error("%s: no new entries until it is explained", reason)
+            await self._trip(Trading.NO_NEW_ENTRIES, reason, now_us)
+            self._is_tripped = True
+
+    async def _trip(self, state: Trading, reason: str, now_us: int) -> None:
+        async with self._database.transaction() as tx:
+            rows = await switches.switch_rows(tx, self._account)
+            held = next((row for row in rows if row.source == BREAKER), None)
+            if held is None and state is Trading.ACTIVE:
+                return
+            await switches.set_switch(
+                tx,
+                self._account,
+                BREAKER,
+                state,
+                reason=reason,
+                author=self._context.row.name,
+                at_us=now_us,
+            )

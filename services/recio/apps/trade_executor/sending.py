@@ -1,0 +1,221 @@
+"""Send one order: tokens and signature, the claim, the wire, the record. In that order.
+
+The headers are signed before the claim and never again: whatever has been claimed by a copy that
+then froze dies at the exchange of its own timestamp.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recio.adapters.kalshi.errors import KalshiRejected, OutcomeUnknown
+from recio.adapters.kalshi.model import NewOrder, OrderReply, TimeInForce
+from recio.adapters.kalshi.rest import KalshiRest
+from recio.adapters.kalshi.rest_orders import PreparedOrder
+from recio.adapters.postgres import orders, switches
+from recio.adapters.postgres.orders import OrderRow
+from recio.domain.errors import InvalidValue, Unavailable
+from recio.domain.intents import Purpose, Source
+from recio.domain.orders import OrderState, later_of, reported_state
+from recio.domain.switches import allows
+from recio.ports import Database, Transaction
+from recio.runtime.service import ServiceContext
+
+TOKEN_WAIT_SECONDS = 3.0
+"""Longer, and the price an entry was decided on is history; an exit is proposed anew."""
+
+
+class Outcome:
+    """What became of a request, in our words."""
+
+    def __init__(
+        self,
+        state: OrderState,
+        kind: str,
+        *,
+        reason: str = "",
+        exchange_order_id: str | None = None,
+        filled_qty_e2: int | None = None,
+    ) -> None:
+        self.state = state
+        self.kind = kind
+        self.reason = reason
+        self.exchange_order_id = exchange_order_id
+        self.filled_qty_e2 = filled_qty_e2
+
+    def body(self) -> dict[str, Any]:
+        """Return it for the order's events."""
+        fields = {
+            "state": self.state.value,
+            "reason": self.reason,
+            "exchange_order_id": self.exchange_order_id,
+            "filled_qty_e2": self.filled_qty_e2,
+        }
+        return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+class Sender:
+    """Sends the orders of one account under one epoch."""
+
+    def __init__(self, context: ServiceContext, rest: KalshiRest) -> None:
+        self._context = context
+        self._database: Database = context.database
+        self._clock = context.clock
+        self._rest = rest
+        self._sent = context.metrics.counter(
+            "recio_orders_sent_total", "Order requests by outcome.", "outcome"
+        )
+        self._latency = context.metrics.histogram(
+            "recio_order_request_seconds", "Wall time from the claim to the recorded reply."
+        )
+
+    async def send(self, row: OrderRow, epoch: int) -> OrderState:
+        """Take one order to the exchange and record what came of it; return its state then.
+
+        Raises:
+            Unavailable: the database did not take the claim (nothing was sent) or the record (the
+                order stays submitted and is resolved as unknown).
+        """
+        if reason := self._too_late(row):
+            return await self._give_up(row, epoch, reason)
+        try:
+            prepared = await self._rest.prepare(_request(row), wait_s=TOKEN_WAIT_SECONDS)
+        except (Unavailable, InvalidValue) as error:
+            return await self._give_up(row, epoch, str(error))
+        refusal = await self._claim(row, epoch, prepared.signed_at_us)
+        if refusal is not None:
+            return row.order.state if not refusal else OrderState.EXPIRED_UNSENT
+        return await self._submit(row, epoch, prepared)
+
+    def _too_late(self, row: OrderRow) -> str:
+        if row.order.state is not OrderState.CREATED:
+            return ""
+        late_us = self._clock.market_us() - row.valid_until_us
+        return f"not sent: {late_us // 1000} ms too late" if late_us > 0 else ""
+
+    async def _claim(self, row: OrderRow, epoch: int, signed_at_us: int) -> str | None:
+        """Mark it submitted; return None if it may be sent, else why not ("": not ours any more)."""
+        now_us = self._clock.market_us()
+        async with self._database.transaction() as tx:
+            switch = await switches.effective_switch(tx, row.order.account)
+            if not allows(switch.state, Purpose(row.order.purpose), Source(row.source)):
+                reason = f"not sent: switch {switch.state.value}: {switch.reason}"
+                await self._end_unsent(tx, row, epoch, reason)
+                return reason
+            if not await orders.claim(tx, row, epoch=epoch, wall_us=signed_at_us, at_us=now_us):
+                return ""
+            await self._record(tx, row, "submitted", {"epoch": epoch}, epoch)
+        return None
+
+    async def _submit(self, row: OrderRow, epoch: int, prepared: PreparedOrder) -> OrderState:
+        started_us = self._clock.wall_us()
+        try:
+            reply = await self._rest.submit(prepared)
+        except OutcomeUnknown as error:
+            outcome = Outcome(OrderState.UNKNOWN, "unknown", reason=str(error))
+        except KalshiRejected as error:
+            outcome = _of_rejection(error)
+        except Unavailable as error:
+            # No byte left, or the exchange throttled it before looking: it does not live.
+            outcome = Outcome(OrderState.REJECTED, "not_sent", reason=str(error))
+        else:
+            outcome = _of_reply(row, reply)
+        state = await self.record_outcome(row, epoch, outcome)
+        self._latency.observe((self._clock.wall_us() - started_us) / 1e6)
+        self._sent.inc(1, outcome.kind)
+        self._context.log.info(
+            "order %s: %s %s", row.order.order_id, outcome.kind, outcome.reason,
+            extra={"id": row.order.order_id},
+        )  # fmt: skip
+        return state
+
+    async def record_outcome(self, row: OrderRow, epoch: int, outcome: Outcome) -> OrderState:
+        """Write what is known of an order now; an older word never turns a newer one back."""
+        async with self._database.transaction() as tx:
+            held = await orders.order_by_id(tx, row.order.account, row.order.order_id)
+            assert held is not None
+            state = later_of(held.order.state, outcome.state)
+            await orders.advance(
+                tx,
+                held,
+                state,
+                at_us=self._clock.market_us(),
+                epoch=epoch,
+                filled_qty_e2=outcome.filled_qty_e2,
+                exchange_order_id=outcome.exchange_order_id,
+                reason=outcome.reason or None,
+            )
+            await self._record(tx, row, outcome.kind, outcome.body(), epoch)
+        return state
+
+    async def _give_up(self, row: OrderRow, epoch: int, reason: str) -> OrderState:
+        if row.order.state is not OrderState.CREATED:
+            return row.order.state
+        async with self._database.transaction() as tx:
+            await self._end_unsent(tx, row, epoch, reason)
+        self._sent.inc(1, "expired_unsent")
+        return OrderState.EXPIRED_UNSENT
+
+    async def _end_unsent(self, tx: Transaction, row: OrderRow, epoch: int, reason: str) -> None:
+        if row.order.state is not OrderState.CREATED:
+            return
+        await orders.advance(
+            tx,
+            row,
+            OrderState.EXPIRED_UNSENT,
+            at_us=self._clock.market_us(),
+            epoch=epoch,
+            reason=reason,
+        )
+        await self._record(tx, row, "expired_unsent", {"reason": reason}, epoch)
+
+    async def _record(
+        self, tx: Transaction, row: OrderRow, kind: str, body: dict[str, Any], epoch: int
+    ) -> None:
+        await orders.record_event(
+            tx,
+            row,
+            kind,
+            body,
+            epoch=epoch,
+            at_us=self._clock.market_us(),
+            wall_us=self._clock.wall_us(),
+        )
+
+
+def _request(row: OrderRow) -> NewOrder:
+    order = row.order
+    return NewOrder(
+        ticker=order.market_ticker,
+        book_side=order.book_side,
+        qty_e2=order.qty_e2,
+        yes_price_e4=order.yes_price_e4,
+        client_order_id=order.client_order_id,
+        time_in_force=TimeInForce(order.time_in_force),
+        exchange_index=order.exchange_index,
+        is_reduce_only=order.is_reduce_only,
+        is_canceled_on_pause=True,
+    )
+
+
+def _of_reply(row: OrderRow, reply: OrderReply) -> Outcome:
+    if reply.fill_qty_e2 is None or reply.remaining_qty_e2 is None:
+        return Outcome(
+            OrderState.UNKNOWN,
+            "unknown",
+            reason="the reply does not say how much was filled",
+            exchange_order_id=reply.order_id,
+        )
+    return Outcome(
+        reported_state(row.order.qty_e2, reply.fill_qty_e2, is_resting=reply.remaining_qty_e2 > 0),
+        "accepted",
+        exchange_order_id=reply.order_id,
+        filled_qty_e2=reply.fill_qty_e2,
+    )
+
+
+def _of_rejection(error: KalshiRejected) -> Outcome:
+    if error.is_duplicate:
+        # The id was used: by this very order, whose first answer we never saw. Look it up.
+        return Outcome(OrderState.UNKNOWN, "unknown", reason=str(error))
+    return Outcome(OrderState.REJECTED, "rejected", reason=str(error))
