@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import msgspec
 
@@ -56,7 +56,7 @@ def encode(symbol: str, source: str, rows: Sequence[tuple[int, int]]) -> bytes:
         InvalidValue: no rows, or rows out of order.
     """
     seconds = [second for second, _ in rows]
-    if not rows or any(b <= a for a, b in zip(seconds, seconds[1:], strict=False)):
+    if not rows or any(b <= a for a, b in pairwise(seconds)):
         raise InvalidValue(f"expected ascending seconds of {symbol}, received {len(rows)} rows")
     return msgspec.json.encode(
         _Document(

@@ -1,0 +1,219 @@
+"""The market makers: what rests on the book of a simulated market, as a function of market time.
+
+One consolidated ladder of anonymous levels a market. Its middle is the makers' belief (belief.py);
+the spread and the size of every level are drawn for the market, the price and the time, so the
+same moment always has the same book, in any process.
+
+Measured on the nine recordings of KXBTC15M of 11-14 May 2026 (436,000 deltas, 25 order books), and
+used as follows:
+
+    spread, price 0.10 … 0.90     one tick of a cent 78 % (0.30 … 0.70) and 65 % (outside), two
+                                  17 / 25 %, three and more 5 / 10 %; the hourly ladder of August
+                                  2025 shows 1 … 4 cents: one wider class for it, assumed
+    spread below 0.10, above 0.90 median 3 ticks of a tenth of a cent, from 1 to 14
+    size of the first four levels contracts, quantiles 10/25/50/75/90 %: 50, 115, 550, 1150, 2000
+    size of the next levels       65, 100, 220, 450, 900
+    levels a side                 20 … 180; here 8 beside the best, because deeper ones move nothing
+    changes                       40 … 99 deltas a second and market, half of them on the best two
+                                  levels; the best prices change 2 … 7 times a second. Here a market
+                                  near the money is quoted anew 4 times a second (6 for 15 minutes),
+                                  others once a second, far ones every 8 seconds
+
+Orders are whole contracts. Makers keep quoting a level that an anonymous taker hit; what a member
+took stays away until the level's size is drawn anew (every 16 seconds, every 4 minutes far from the
+money) or a taker trades there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor
+from typing import Final
+
+from recio.domain.units import CONTRACT_E2
+from recio.exchange_simulator.world.belief import FAR_DEVIATIONS, mixture_cdf
+from recio.exchange_simulator.world.chance import Wander, draw_bytes, quantile_table
+
+Levels = dict[int, int]
+"""Price on that side's own scale (1e-4 dollar) -> quantity (1e-2 contract)."""
+
+PLACES: Final = 8
+NEAR_DEVIATIONS: Final = 1.0
+QUOTED_DEVIATIONS: Final = 3.5
+_FRONT_LEVELS: Final = 4
+_UNKNOWN: Final = -1
+_REFRESH_S: Final = 16
+_QUIET_REFRESH_S: Final = 240
+_SIZES_S: Final = 4
+_MARKET_ERROR: Final = (0.03, 20)
+_SPREAD_S: Final = 10
+
+_FRONT: Final = tuple(
+    CONTRACT_E2 * round(value)
+    for value in quantile_table(
+        ((0, 5), (0.1, 50), (0.25, 115), (0.5, 550), (0.75, 1150), (0.9, 2000), (1, 6000))
+    )
+)
+_BACK: Final = tuple(
+    CONTRACT_E2 * round(value)
+    for value in quantile_table(
+        ((0, 10), (0.1, 65), (0.25, 100), (0.5, 220), (0.75, 450), (0.9, 900), (1, 4000))
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Ticks of a market and how wide its makers quote.
+
+    ``middle_spreads``, ``outer_spreads`` and ``edge_spreads`` are equally likely numbers of ticks:
+    for prices of 0.30 … 0.70, outside of it, and where the ticks are fine.
+    """
+
+    tick_e4: int
+    edge_tick_e4: int
+    middle_spreads: tuple[int, ...]
+    outer_spreads: tuple[int, ...]
+    edge_spreads: tuple[int, ...]
+
+    def tick_at(self, price_e4: float) -> int:
+        """Return the tick at a price."""
+        return self.tick_e4 if 1_000 <= price_e4 <= 9_000 else self.edge_tick_e4
+
+
+WINDOW_GRID: Final = Grid(
+    tick_e4=100,
+    edge_tick_e4=10,
+    middle_spreads=(1,) * 25 + (2,) * 5 + (3,) * 2,
+    outer_spreads=(1,) * 21 + (2,) * 8 + (3, 4, 5),
+    edge_spreads=(1,) * 4
+    + (2,) * 6
+    + (3,) * 7
+    + (4,) * 3
+    + (5,) * 3
+    + (6,) * 3
+    + (8,) * 3
+    + (9, 11, 14),
+)
+LADDER_GRID: Final = Grid(
+    tick_e4=100,
+    edge_tick_e4=100,
+    middle_spreads=(1,) * 12 + (2,) * 12 + (3,) * 5 + (4,) * 3,
+    outer_spreads=(1,) * 14 + (2,) * 11 + (3,) * 5 + (4, 5),
+    edge_spreads=(1,) * 18 + (2,) * 11 + (3,) * 3,
+)
+
+
+class Quotes:
+    """What the makers want to rest on one market, and what they have there.
+
+    ``strike`` is in the unit of the index (cents). ``bids`` and ``asks`` hold YES bids and NO bids as
+    they were last told to the exchange.
+    """
+
+    __slots__ = (
+        "_digest", "_error", "_grid", "_key", "_shape", "asks", "bids", "distance", "strike", "ticker",
+    )  # fmt: skip
+
+    def __init__(self, ticker: str, strike: float, grid: Grid, key: str) -> None:
+        self.ticker = ticker
+        self.strike = strike
+        self.distance = 0.0
+        self.bids: Levels = {}
+        self.asks: Levels = {}
+        self._grid = grid
+        self._key = f"{key}|{ticker}"
+        self._error = Wander(f"{self._key}|error", _MARKET_ERROR[1])
+        self._digest = draw_bytes(f"{self._key}|sizes", 512)
+        self._shape: tuple[int, int, int] | None = None
+
+    def forget(self) -> None:
+        """Forget what was told to the exchange, so that the next quote tells everything."""
+        self.bids, self.asks, self._shape = {}, {}, None
+
+    def was_refused(self, told: Levels, price_e4: int) -> None:
+        """Note that the exchange did not take a level now (a pause): it is told again."""
+        self._shape = None
+        told[price_e4] = _UNKNOWN
+
+    def was_hit(self, *, is_bid: bool) -> None:
+        """Note that anonymous quantity was traded away on one side: it is told again."""
+        self._shape = None
+        told = self.bids if is_bid else self.asks
+        for price_e4 in sorted(told)[-_FRONT_LEVELS:]:
+            told[price_e4] = _UNKNOWN
+
+    def aim(
+        self, outlook: tuple[float, float], error: float, at_s: float
+    ) -> tuple[Levels, Levels] | None:
+        """Return the wanted (YES bids, NO bids) at a time; None: as they were the last time.
+
+        ``outlook`` is the settlement's expected value and deviation, ``error`` the distance error of
+        the event.
+        """
+        self.distance = distance_of(outlook, self.strike)
+        error += _MARKET_ERROR[0] * self._error.at(at_s)
+        price_e4 = 10_000 * mixture_cdf(self.distance + error)
+        bid_e4, ask_e4 = self._touch(price_e4, at_s)
+        second = int(at_s)
+        if abs(self.distance) > NEAR_DEVIATIONS:
+            second -= second % _SIZES_S
+        shape = bid_e4, ask_e4, second
+        if shape == self._shape:
+            return None
+        self._shape = shape
+        return self._levels(bid_e4, second, 0), self._levels(10_000 - ask_e4, second, 256)
+
+    def _touch(self, price_e4: float, at_s: float) -> tuple[int, int]:
+        """Return best bid and ask; 0 and 10 000 stand for an empty side."""
+        grid = self._grid
+        tick = grid.tick_at(price_e4)
+        chance = self._digest[(int(at_s) // _SPREAD_S) & 255] & 31
+        if tick != grid.tick_e4 or not 1_000 <= price_e4 <= 9_000:
+            ticks = grid.edge_spreads[chance]
+        elif 3_000 <= price_e4 <= 7_000:
+            ticks = grid.middle_spreads[chance]
+        else:
+            ticks = grid.outer_spreads[chance]
+        bid_e4 = tick * floor(price_e4 / tick - (ticks - 1) / 2)
+        ask_e4 = bid_e4 + tick * ticks
+        return max(self._on_grid(bid_e4, up=False), 0), min(self._on_grid(ask_e4, up=True), 10_000)
+
+    def _on_grid(self, price_e4: int, *, up: bool) -> int:
+        # A spread can reach from fine ticks into coarse ones.
+        tick = self._grid.tick_at(price_e4)
+        return -(-price_e4 // tick) * tick if up else price_e4 // tick * tick
+
+    def _levels(self, best_e4: int, second: int, offset: int) -> Levels:
+        levels: Levels = {}
+        digest, grid = self._digest, self._grid
+        refresh_s = _REFRESH_S if abs(self.distance) <= QUOTED_DEVIATIONS else _QUIET_REFRESH_S
+        price_e4 = best_e4
+        for place in range(PLACES):
+            if price_e4 <= 0:
+                break
+            tick = grid.tick_e4 if 1_000 < price_e4 <= 9_000 else grid.edge_tick_e4
+            index = (price_e4 // grid.edge_tick_e4) & 255
+            chance = digest[offset + index]
+            version = (second + chance) // refresh_s
+            chance = (chance + 37 * version * (1 + index)) & 255
+            levels[price_e4] = _FRONT[chance] if place < _FRONT_LEVELS else _BACK[chance]
+            price_e4 -= tick
+        return levels
+
+
+def distance_of(outlook: tuple[float, float], strike: float) -> float:
+    """Return how many deviations the expected settlement value is above a strike, within ±8."""
+    mean, deviation = outlook
+    if deviation <= 0:
+        return FAR_DEVIATIONS if mean >= strike else -FAR_DEVIATIONS
+    return max(-FAR_DEVIATIONS, min(FAR_DEVIATIONS, (mean - strike) / deviation))
+
+
+def changes(told: Levels, wanted: Levels) -> Sequence[tuple[int, int]]:
+    """Return (price, quantity) of the levels to change: withdrawals first, so nothing crosses."""
+    gone = [(price_e4, 0) for price_e4 in told if price_e4 not in wanted]
+    return gone + [
+        (price_e4, qty_e2) for price_e4, qty_e2 in wanted.items() if told.get(price_e4) != qty_e2
+    ]
