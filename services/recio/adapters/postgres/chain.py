@@ -34,7 +34,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, Any]
 
 
-class Trace(msgspec.Struct, frozen=True, kw_only=True):
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
     """All steps of one trade, or of one refused intent."""
 
     account: str
@@ -43,7 +43,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
 
-async def trace(tx: Transaction, wanted: str) -> Trace | None:
+async def chain(tx: Transaction, wanted: str) -> Chain | None:
     """Return the chain that an id belongs to; None if no row knows it."""
     trade_id, intent_id = await _find(tx, wanted)
     if trade_id is not None:
@@ -63,7 +63,7 @@ async def trace(tx: Transaction, wanted: str) -> Trace | None:
         steps += more
         subjects += [str(trade_id), *order_ids]
     steps += await _audit(tx, subjects)
-    return Trace(
+    return Chain(
         account=account,
         trade_id=trade_id,
         intent_ids=tuple(row["intent_id"] for row in intents),
