@@ -26,6 +26,10 @@ from recio.domain.units import P_ONE_E6
 REVISION: Final = "avg60-1"
 """Changes when a formula of this module does."""
 LEAST_E6: Final = 50
+NO_FINGERPRINT: Final = "fingerprints_unknown"
+NO_VOLATILITY: Final = "volatility_unknown"
+MODEL_REASONS: Final = frozenset({NO_FINGERPRINT, NO_VOLATILITY})
+"""Reasons of one model; every other reason stands against all models."""
 
 _SHARE_E6: Final = 100
 _ROOT_HALF: Final = sqrt(0.5)
@@ -59,8 +63,8 @@ class Odds:
         self._centre = outlook.centre_usd_e6
         self._curve = curve
         self._spread = deviation * sqrt(outlook.seconds) if deviation else 0.0
-        self.fingerprints_reason = outlook.reason or ("" if curve else "fingerprints_unknown")
-        self.volatility_reason = outlook.reason or ("" if self._spread else "volatility_unknown")
+        self.fingerprints_reason = outlook.reason or ("" if curve else NO_FINGERPRINT)
+        self.volatility_reason = outlook.reason or ("" if self._spread else NO_VOLATILITY)
 
     @property
     def centre_usd_e6(self) -> int:
