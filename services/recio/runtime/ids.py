@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import random
-import secrets
-import string
 import uuid
-from typing import Final
 from uuid import UUID
-
-_PASSWORD_ALPHABET: Final = "".join(
-    sorted(set(string.ascii_letters + string.digits) - set("0O1lI"))
-)
 
 
 class SystemIds:
@@ -39,8 +32,3 @@ class SeededIds:
     def jitter(self) -> float:
         """Return a number in [0, 1) to spread retries; never used in a decision."""
         return self._random.random()
-
-
-def new_password(length: int = 20) -> str:
-    """Return a password for a person: letters and digits that cannot be mistaken for each other."""
-    return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(length))

@@ -1,7 +1,8 @@
 """Metrics of a process: one registry, every series labelled with service and account.
 
 Names are ``recio_<thing>_<unit>`` in full words, counters end in ``_total``. Services of one
-process share families and never see each other's series.
+process share families and never see each other's series. ``process_*`` (CPU, memory, files) are the whole
+process's and carry no labels.
 """
 
 from __future__ import annotations
@@ -10,7 +11,14 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from recio.domain.errors import Broken
 
@@ -62,6 +70,8 @@ class ProcessMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # CPU time and resident memory under their usual names: what system_monitor reads.
+        ProcessCollector(registry=self.registry)
         self._families: dict[str, tuple[type[Any], tuple[str, ...], Any]] = {}
 
     def text(self) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from recio import manifest
+from recio.domain.account_config import Mode
 from recio.domain.errors import Broken
 
 PREFIX: Final = "RECIO_"
@@ -48,15 +49,6 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
-
-
-class Mode(StrEnum):
-    """How real it is; what each means is in ``runtime.modes``."""
-
-    PAPER = "paper"
-    SHADOW = "shadow"
-    DEMO = "demo"
-    PROD = "prod"
 
 
 class PriceSource(StrEnum):

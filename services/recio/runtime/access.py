@@ -1,0 +1,84 @@
+"""Opens exchange and price-feed connections as the environment's mode allows.
+
+Apps ask for what they need (``market_rest``, ``account_stream``, ``price_feeds`` …) and never learn
+which mode they are in. Everything made here is closed by ``close``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from recio.adapters.kalshi.budget import Budget
+from recio.adapters.kalshi.rest import KalshiRest
+from recio.adapters.kalshi.signing import RequestSigner
+from recio.adapters.transport.client import HttpClient
+from recio.ports import Clock, HttpTransport, Ids, WebSocketTransport
+from recio.runtime import credentials, modes
+from recio.runtime.settings import ProcessSettings
+
+
+class Transports(Protocol):
+    """Opens connections: over the network, or within the process in a stepped run."""
+
+    def http(self, url: str) -> HttpTransport:
+        """Return a transport to the host of ``url``."""
+        ...
+
+    def websocket(self, url: str) -> WebSocketTransport:
+        """Return a transport to the host of ``url``."""
+        ...
+
+
+class NetworkTransports:
+    """Connections over the network."""
+
+    def http(self, url: str) -> HttpTransport:
+        """Return a transport to the host of ``url``."""
+        return HttpClient(url)
+
+    def websocket(self, url: str) -> WebSocketTransport:
+        """Return a transport to the host of ``url``."""
+        raise NotImplementedError(url)
+
+
+class Access:
+    """The environment's doors to the outside, shared by the services of a process."""
+
+    def __init__(
+        self, settings: ProcessSettings, *, clock: Clock, ids: Ids, transports: Transports
+    ) -> None:
+        self.series = settings.series
+        self._settings = settings
+        self._clock = clock
+        self._ids = ids
+        self._transports = transports
+        self._rest: dict[str, KalshiRest] = {}
+
+    def market_rest(self) -> KalshiRest:
+        """Return the exchange's REST API under the environment's read key."""
+        return self._rest_of(credentials.MARKET)
+
+    def account_rest(self, account: str) -> KalshiRest:
+        """Return the exchange's REST API under an account's key."""
+        return self._rest_of(account)
+
+    def _rest_of(self, owner: str) -> KalshiRest:
+        if owner not in self._rest:
+            http = self._transports.http(modes.hosts(self._settings).rest)
+            self._rest[owner] = KalshiRest(
+                modes.guarded(http, self._settings.mode),
+                self._signer(owner),
+                self._clock,
+                Budget(self._clock),
+                modes.BASE_PATH,
+            )
+        return self._rest[owner]
+
+    def _signer(self, owner: str) -> RequestSigner:
+        key = credentials.read(self._settings.credentials_dir, owner)
+        return RequestSigner(key.key_id, key.private_key)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for rest in self._rest.values():
+            await rest.close()

@@ -1,0 +1,67 @@
+"""Reads TradingAccount files, and makes further accounts of the same kind for ``--accounts N``."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from recio.domain.account_config import AccountConfig, Mode, Topology, parse_account
+from recio.domain.errors import Rejected
+
+ACCOUNTS_MOST: Final = 20
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return the one document of a YAML file.
+
+    Raises:
+        Rejected: no such file, not YAML, or not exactly one document.
+    """
+    try:
+        documents = [part for part in yaml.safe_load_all(path.read_text("utf-8")) if part]
+    except OSError as error:
+        raise Rejected(f"expected a TradingAccount document in {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Rejected(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise Rejected(f"{path}: expected one TradingAccount document, received {len(documents)}")
+    return documents[0]
+
+
+def paper_accounts(
+    path: Path, *, number: int, topology: Topology | None, is_live: bool
+) -> list[tuple[dict[str, Any], AccountConfig]]:
+    """Return ``number`` accounts made from one document: <name>, <name>-2 and so on.
+
+    Raises:
+        Rejected: the document is not valid, or not of mode paper.
+    """
+    if not 1 <= number <= ACCOUNTS_MOST:
+        raise Rejected(f"expected 1 to {ACCOUNTS_MOST} accounts, received {number}")
+    document = read_document(path)
+    parsed = parse_account(document)
+    if parsed.mode is not Mode.PAPER:
+        raise Rejected(
+            f"{path}: `recio up` runs paper accounts, received mode {parsed.mode}; the other modes "
+            "run on Kubernetes, or with `recio run` and settings of your own"
+        )
+    made = []
+    for index in range(1, number + 1):
+        own = _copy(document, parsed.name, index, topology=topology, is_live=is_live)
+        made.append((own, parse_account(own)))
+    return made
+
+
+def _copy(
+    document: dict[str, Any], name: str, index: int, *, topology: Topology | None, is_live: bool
+) -> dict[str, Any]:
+    own = copy.deepcopy(document)
+    own["metadata"]["name"] = name if index == 1 else f"{name}-{index}"
+    if topology is not None:
+        own["spec"]["topology"] = topology.value
+    if is_live:
+        own["spec"].setdefault("paper", {})["source"] = "LiveFeed"
+    return own

@@ -1,0 +1,57 @@
+"""What each process of a local run is told: the settings that ``recio run`` reads from variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from recio.domain.account_config import AccountConfig, Mode
+from recio.runtime.local.options import ENVIRONMENT, UpOptions
+from recio.runtime.local.plan import PlannedProcess
+from recio.runtime.settings import PriceSource, ProcessSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEnvironment:
+    """What all processes of a run have in common. ``database_url`` names no user."""
+
+    options: UpOptions
+    accounts: Sequence[AccountConfig]
+    database_url: str
+    redis_url: str
+    credentials: Path
+    exchange_port: int
+    ports: Mapping[str, int]
+
+    @property
+    def exchange_url(self) -> str:
+        """Where the exchange simulator listens."""
+        return f"http://127.0.0.1:{self.exchange_port}"
+
+    def settings(self, process: PlannedProcess) -> ProcessSettings:
+        """Return one process's settings."""
+        return ProcessSettings(
+            environment=ENVIRONMENT,
+            mode=Mode.PAPER,
+            database_url=self.database_url,
+            redis_url=self.redis_url,
+            credentials_dir=str(self.credentials),
+            accounts=process.accounts,
+            series=self.series(),
+            exchange_rest_url=self.exchange_url,
+            exchange_websocket_url=self.exchange_url.replace("http", "ws", 1),
+            price_source=PriceSource.LIVE if self.options.is_live else PriceSource.RECORDING,
+            http_host=self.options.host,
+            http_port=self.ports[process.name],
+        )
+
+    def series(self) -> tuple[str, ...]:
+        """Return every series that an account trades, in order of first mention."""
+        return tuple(
+            dict.fromkeys(str(name) for account in self.accounts for name in account.series)
+        )
+
+    def values(self, process: PlannedProcess) -> dict[str, str]:
+        """Return the variables of the services of one process."""
+        return {}

@@ -1,0 +1,37 @@
+"""What ``recio up`` is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from recio.domain.account_config import Topology
+
+UI_PORT = 3000
+DATABASE = "recio"
+ENVIRONMENT = "paper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """The options of a local run.
+
+    ``start_us`` counts only for a fresh state. ``recording`` plays the recorded 15-minute market
+    instead of the hourly ladder. ``fast_seconds`` runs that much market time stepped, in one
+    process, and ends. ``database_url`` and ``redis_url`` replace the embedded servers.
+    """
+
+    state: Path
+    account_file: Path
+    accounts: int = 1
+    speed: int = 1
+    start_us: int | None = None
+    topology: Topology | None = None
+    is_fresh: bool = False
+    is_live: bool = False
+    recording: str | None = None
+    fast_seconds: int | None = None
+    database_url: str | None = None
+    redis_url: str | None = None
+    port: int = UI_PORT
+    host: str = "127.0.0.1"

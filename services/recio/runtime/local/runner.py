@@ -1,0 +1,326 @@
+"""``recio up``: the whole system on this machine, from nothing to a page that shows prices.
+
+Order of a start: state directory, account documents, ports, PostgreSQL, Redis, schema, accounts and
+clock, exchange simulator, keys, all other services (forked from this process, which has imported
+everything once and frozen it). Order of a stop: services (they drain), exchange simulator, market
+time, Redis, PostgreSQL. Whatever fails during a start stops what was started.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Final, NoReturn, TypeVar
+
+import psycopg
+import uvloop
+
+from recio.adapters.postgres.database import SteppedDatabase
+from recio.domain.account_config import AccountConfig
+from recio.domain.errors import Broken, Unavailable
+from recio.runtime import process, settings
+from recio.runtime.clock import MarketTime, note_market_time
+from recio.runtime.host import entry
+from recio.runtime.http_server import listening_socket
+from recio.runtime.local import documents, prepare, start
+from recio.runtime.local.children import Child, Children
+from recio.runtime.local.embedded import EmbeddedPostgres, EmbeddedRedis
+from recio.runtime.local.environment import LocalEnvironment
+from recio.runtime.local.keys import ensure_keys
+from recio.runtime.local.options import DATABASE, ENVIRONMENT, UpOptions
+from recio.runtime.local.plan import SIMULATOR, UI, PlannedProcess, plan
+from recio.runtime.local.state import StateDirectory
+
+READY_S: Final = 60.0
+BEAT_S: Final = 1.0
+WATCH_S: Final = 0.2
+POSTGRES_SETTINGS: Final = (
+    "shared_buffers=32MB",
+    "max_connections=100",
+    "wal_compression=on",
+    "max_wal_size=256MB",
+    "jit=off",
+    "random_page_cost=1.1",
+    "log_min_duration_statement=1000",
+)
+"""fsync and synchronous_commit stay on: what was confirmed survives a power cut."""
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+
+def run_now(step: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits (a stepped database is all it awaits)."""
+    try:
+        step.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    step.close()
+    raise Broken("a step that must not wait has waited")
+
+
+@dataclass(slots=True, kw_only=True)
+class Runner:
+    """One run of ``recio up``."""
+
+    options: UpOptions
+    ensure_admin: prepare.EnsureAdmin
+    say: Say
+    _began_s: float = field(default_factory=time.monotonic)
+
+    def run(self) -> int:
+        """Start, watch until told to stop, stop; return the exit status."""
+        signal.signal(signal.SIGTERM, _interrupt)
+        with ExitStack() as undo:
+            try:
+                self._run(undo)
+            except KeyboardInterrupt:
+                self.say("stopping (a second Ctrl-C kills)")
+        self.say("stopped; `recio up` goes on from here")
+        return 0
+
+    def _run(self, undo: ExitStack) -> None:
+        accounts = documents.paper_accounts(
+            self.options.account_file,
+            number=self.options.accounts,
+            topology=self.options.topology,
+            is_live=self.options.is_live,
+        )
+        state = StateDirectory(self.options.state)
+        state.lock()
+        undo.callback(state.unlock)
+        if self.options.is_fresh and (aside := state.set_aside()) is not None:
+            self.say(f"a fresh start: what was there is now in {aside}")
+        configs = [config for _, config in accounts]
+        planned = self._existing(plan(configs, ui_port=self.options.port))
+        ports = self._ports(planned)
+        server_url, database_url = self._database(state, undo)
+        redis_url = self._redis(state, undo)
+        prepared = self._prepare(server_url, accounts)
+        environment = LocalEnvironment(
+            options=self.options,
+            accounts=configs,
+            database_url=database_url,
+            redis_url=redis_url,
+            credentials=state.credentials,
+            exchange_port=ports.get(SIMULATOR, 0),
+            ports=ports,
+        )
+        heart = _Heart(server_url, prepared.market_time, undo)
+        children = Children(self.say)
+        undo.callback(self._stop_children, children)
+        self._start(planned, environment, children, state)
+        self._welcome(ports.get(UI, 0), prepared.password)
+        self._watch(children, heart)
+
+    # What is started, in order.
+
+    def _existing(self, planned: Sequence[PlannedProcess]) -> list[PlannedProcess]:
+        kept = []
+        for one in planned:
+            missing = [placed.row for placed in one.placements if not _has_app(placed.row.entry)]
+            for row in missing:
+                self.say(f"{row.name} is left out: {row.entry} does not exist")
+            if not missing:
+                kept.append(one)
+        return kept
+
+    def _ports(self, planned: Sequence[PlannedProcess]) -> dict[str, int]:
+        taken: dict[str, int] = {}
+        for one in planned:
+            if one.name == UI:
+                listening_socket(self.options.host, one.port).close()
+                taken[one.name] = one.port or _free_port(self.options.host)
+            else:
+                taken[one.name] = self._port_or_other(one)
+        return taken
+
+    def _port_or_other(self, one: PlannedProcess) -> int:
+        try:
+            listening_socket(self.options.host, one.port).close()
+        except Broken:
+            other = _free_port(self.options.host)
+            self.say(f"port {one.port} is in use: {one.name} listens on {other} instead")
+            return other
+        return one.port
+
+    def _database(self, state: StateDirectory, undo: ExitStack) -> tuple[str, str]:
+        if self.options.database_url is not None:
+            self.say(f"using the database {settings.masked_url(self.options.database_url)}")
+            return self.options.database_url, _without_user(self.options.database_url)
+        server = EmbeddedPostgres(state.postgres, settings=POSTGRES_SETTINGS)
+        is_new = not (state.postgres / "data").exists()
+        self.say(f"starting PostgreSQL in {state.postgres}" + (" (new)" if is_new else ""))
+        server.start()
+        undo.callback(self._stop_server, "PostgreSQL", server.stop)
+        prepare.create_database(server.url(), DATABASE)
+        return server.url(DATABASE), f"postgresql:///{DATABASE}?host={server.sockets}"
+
+    def _redis(self, state: StateDirectory, undo: ExitStack) -> str:
+        if self.options.redis_url is not None:
+            self.say(f"using the Redis {settings.masked_url(self.options.redis_url)}")
+            return self.options.redis_url
+        server = EmbeddedRedis(state.redis)
+        self.say("starting Redis")
+        server.start()
+        undo.callback(self._stop_server, "Redis", server.stop)
+        return server.url
+
+    def _prepare(
+        self, url: str, accounts: Sequence[tuple[dict[str, Any], AccountConfig]]
+    ) -> prepare.Prepared:
+        applied = prepare.apply_migrations(url, self.say)
+        self.say(f"the schema is up to date ({len(applied)} migrations applied now)")
+        names = ", ".join(config.name for _, config in accounts)
+        self.say(f"applying {self.options.account_file} (accounts: {names})")
+        return uvloop.run(
+            prepare.prepare(
+                url,
+                accounts,
+                environment=ENVIRONMENT,
+                start_us=start.start_us(self.options),
+                speed=self.options.speed,
+                ensure_admin=self.ensure_admin,
+            )
+        )
+
+    def _start(
+        self,
+        planned: Sequence[PlannedProcess],
+        environment: LocalEnvironment,
+        children: Children,
+        state: StateDirectory,
+    ) -> None:
+        self.say(f"loading {len(planned)} processes")
+        for one in planned:
+            for placed in one.placements:
+                entry(placed.row)
+        gc.collect()
+        gc.freeze()
+        for one in planned:
+            child = Child(name=one.name, body=_body(one, environment), log=state.log_file(one.name))
+            children.start(child)
+            if one.name == SIMULATOR:
+                self._until_ready(children)
+                made = ensure_keys(environment)
+                self.say(f"keys made at the exchange: {', '.join(made)}" if made else "keys found")
+        self._until_ready(children)
+
+    def _until_ready(self, children: Children) -> None:
+        deadline = time.monotonic() + READY_S
+        while not children.are_ready():
+            children.watch(WATCH_S)
+            if time.monotonic() > deadline:
+                waiting = [child.name for child in children if not child.is_ready]
+                logs = ", ".join(str(child.log) for child in children if not child.is_ready)
+                raise Unavailable(
+                    f"not ready after {READY_S:g} s: {', '.join(waiting)}; see {logs}"
+                )
+
+    def _welcome(self, port: int, password: str | None) -> None:
+        self.say(f"everything is ready after {time.monotonic() - self._began_s:.1f} s")
+        self.say(f"open http://localhost:{port}")
+        if password is not None:
+            self.say(f"log in as admin with the password {password} (shown only now)")
+        self.say("Ctrl-C stops everything")
+
+    # What runs, and how it ends.
+
+    def _watch(self, children: Children, heart: _Heart) -> NoReturn:
+        while True:
+            children.watch(WATCH_S)
+            heart.beat(self.say)
+
+    def _stop_children(self, children: Children) -> None:
+        signal.signal(signal.SIGINT, lambda *_: children.kill())
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        names = [child.name for child in children]
+        others = [name for name in names if name != SIMULATOR]
+        self.say(f"stopping {len(others)} services")
+        killed = children.stop(others) + children.stop([SIMULATOR])
+        if killed:
+            self.say(f"did not end in time and was killed: {', '.join(killed)}")
+
+    def _stop_server(self, name: str, stop: Callable[[], None]) -> None:
+        self.say(f"stopping {name}")
+        stop()
+
+
+class _Heart:
+    """Writes down where market time stands, each second and at the end."""
+
+    def __init__(self, url: str, market_time: MarketTime, undo: ExitStack) -> None:
+        self._database = SteppedDatabase(url, name="recio up")
+        self._market_time = market_time
+        self._next_s = 0.0
+        self._was_told = False
+        undo.callback(self._end)
+
+    def beat(self, say: Say) -> None:
+        """Note the time, at most once a second; a database that is away is only told of once."""
+        now = time.monotonic()
+        if now < self._next_s:
+            return
+        self._next_s = now + BEAT_S
+        try:
+            self._note(is_final=False)
+            self._was_told = False
+        except Unavailable as error:
+            if not self._was_told:
+                say(f"the database does not answer: {error}")
+            self._was_told = True
+
+    def _note(self, *, is_final: bool) -> None:
+        run_now(note_market_time(self._database, ENVIRONMENT, self._market_time, is_final=is_final))
+
+    def _end(self) -> None:
+        try:
+            self._note(is_final=True)
+        except Unavailable:
+            return
+        finally:
+            run_now(self._database.close())
+
+
+def _body(
+    one: PlannedProcess, environment: LocalEnvironment
+) -> Callable[[Callable[[], None]], int]:
+    def body(tell_ready: Callable[[], None]) -> int:
+        return process.run_in_new_loop(
+            environment.settings(one), environment.values(one), one.placements, on_ready=tell_ready
+        )
+
+    return body
+
+
+def _has_app(where: str) -> bool:
+    module = where.partition(":")[0]
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _without_user(url: str) -> str:
+    given = psycopg.conninfo.conninfo_to_dict(url)
+    kept = {name: value for name, value in given.items() if name not in {"user", "password"}}
+    return psycopg.conninfo.make_conninfo("", **{name: str(kept[name]) for name in kept})
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

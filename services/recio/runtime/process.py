@@ -1,0 +1,179 @@
+"""Puts one process together: its ports, made once and shared by the services that it hosts.
+
+Each service gets the database under its own login (``recio_<service>`` or
+``recio_account_<account>``); services of one account share that login's connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import uvloop
+
+from recio.adapters.postgres.database import PostgresDatabase
+from recio.adapters.redis.bus import RedisBus
+from recio.domain.account_config import Mode
+from recio.domain.errors import Broken, Unavailable
+from recio.manifest import Scope, ServiceRow
+from recio.ports import Clock, Database
+from recio.runtime import json_log, settings
+from recio.runtime.access import Access, NetworkTransports
+from recio.runtime.clock import AcceleratedClock, WallClock, load_market_time
+from recio.runtime.host import Host, Placement
+from recio.runtime.ids import SystemIds
+from recio.runtime.metrics import Metrics, ProcessMetrics
+from recio.runtime.service import ServiceContext
+from recio.runtime.settings import ProcessSettings
+
+CONNECTIONS: Final = {"main_app": 4, "exchange_simulator": 2}
+CONNECTIONS_DEFAULT: Final = 2
+CLOCK_PATIENCE_S: Final = 30.0
+CLOCK_PAUSE_S: Final = 0.25
+
+
+def login(row: ServiceRow, account: str | None) -> str:
+    """Return the database login of a service."""
+    if row.scope is Scope.ACCOUNT:
+        return f"recio_account_{account}"
+    return f"recio_{row.name}"
+
+
+def address(process: ProcessSettings, name: str) -> str:
+    """Return the database address for a login.
+
+    An address that names a user is taken as it is: whoever set it decided who logs in.
+
+    Raises:
+        Broken: the address does not parse, or the login has no password file.
+    """
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(process.database_url)
+    except psycopg.ProgrammingError as error:
+        raise Broken(
+            "RECIO_DATABASE_URL: expected an address such as postgresql://host/recio, received "
+            f"{settings.masked_url(process.database_url)!r}: {error}"
+        ) from error
+    if given.get("user"):
+        return process.database_url
+    own = {"user": name}
+    if process.database_passwords_dir:
+        own["password"] = _password(Path(process.database_passwords_dir) / name)
+    return psycopg.conninfo.make_conninfo(process.database_url, **own)
+
+
+def _password(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise Broken(f"expected the database password in {path}: {error.strerror}") from error
+
+
+class Process:
+    """The ports of one process; ``context`` hands them to a service."""
+
+    def __init__(self, process: ProcessSettings, values: Mapping[str, str]) -> None:
+        self.settings = process
+        self.metrics = ProcessMetrics()
+        self.ids = SystemIds()
+        self._values = values
+        self._databases: dict[str, PostgresDatabase] = {}
+        self._bus = RedisBus(
+            process.redis_url, environment=process.environment, jitter=self.ids.jitter
+        )
+        self._clock: Clock | None = None
+        self._access: Access | None = None
+
+    async def context(self, row: ServiceRow, account: str | None) -> ServiceContext:
+        """Return what a service may touch."""
+        if row.scope is Scope.ACCOUNT and account is None:
+            raise Broken(f"service {row.name} works for an account: expected RECIO_ACCOUNT")
+        database = self._database(row, account)
+        clock = self._clock = self._clock or await self._made_clock(database)
+        access = self._access = self._access or Access(
+            self.settings, clock=clock, ids=self.ids, transports=NetworkTransports()
+        )
+        environment = self.settings.environment
+        return ServiceContext(
+            row=row,
+            environment=environment,
+            account=account,
+            clock=clock,
+            ids=self.ids,
+            database=database,
+            bus=self._bus,
+            access=access,
+            metrics=Metrics(self.metrics, service=row.name, account=account),
+            log=json_log.context_log(row.name, account=account, environment=environment),
+            settings=settings.service_values(row.name, self._values),
+        )
+
+    def _database(self, row: ServiceRow, account: str | None) -> PostgresDatabase:
+        name = login(row, account)
+        if name not in self._databases:
+            self._databases[name] = PostgresDatabase(
+                address(self.settings, name),
+                connections=CONNECTIONS.get(row.name, CONNECTIONS_DEFAULT),
+                name=f"recio {row.name}" + (f" {account}" if account else ""),
+                jitter=self.ids.jitter,
+            )
+        return self._databases[name]
+
+    async def _made_clock(self, database: Database) -> Clock:
+        if self.settings.mode is not Mode.PAPER:
+            return WallClock()
+        deadline = asyncio.get_running_loop().time() + CLOCK_PATIENCE_S
+        while True:
+            try:
+                return AcceleratedClock(await load_market_time(database, self.settings.environment))
+            except Unavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(CLOCK_PAUSE_S)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._access is not None:
+            await self._access.close()
+        await self._bus.close()
+        for database in self._databases.values():
+            await database.close()
+
+
+async def run(
+    settings_: ProcessSettings,
+    values: Mapping[str, str],
+    placements: Sequence[Placement],
+    *,
+    on_ready: Callable[[], None] | None = None,
+) -> int:
+    """Host services until told to stop; return the process's exit status."""
+    process = Process(settings_, values)
+    host = Host(
+        placements=placements,
+        make_context=process.context,
+        metrics=process.metrics,
+        http_host=settings_.http_host,
+        http_port=settings_.http_port,
+        on_ready=on_ready,
+    )
+    try:
+        return await host.run()
+    finally:
+        await process.close()
+
+
+def run_in_new_loop(
+    settings_: ProcessSettings,
+    values: Mapping[str, str],
+    placements: Sequence[Placement],
+    *,
+    on_ready: Callable[[], None] | None = None,
+) -> int:
+    """Do the same on an event loop of its own."""
+    json_log.set_up(level=settings_.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run(settings_, values, placements, on_ready=on_ready))
