@@ -231,7 +231,10 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, tag="change", kw_only=True):
-    """A row of the database changed: a hint for browsers. ``account`` is None for shared rows."""
+    """A row of the database changed: a hint for browsers. ``account`` is None for shared rows.
+
+    ``row_id`` is ``*`` where several rows changed, or all may have (after a lost connection).
+    """
 
     table: str
     account: str | None
@@ -241,14 +244,18 @@ class Change(msgspec.Struct, frozen=True, tag="change", kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, tag="health", kw_only=True):
-    """What system_monitor measured of one service or of the machine."""
+    """What system_monitor measured of one service's process, or of the machine (``machine``).
+
+    ``level`` is ok, warning, critical or unknown. ``cpu_permille`` is of one core for a process and
+    of all cores for the machine; None: not measured.
+    """
 
     service: str
     account: str | None
     is_ready: bool
     reason: str
-    cpu_permille: int
-    memory_bytes: int
+    cpu_permille: int | None
+    memory_bytes: int | None
     level: str
     at_us: int
     seen_us: int

@@ -1,0 +1,1 @@
+"""The machine that a process runs on, as Linux tells of it."""
