@@ -52,7 +52,9 @@ def convert_each(
             yield value
 
 
-class _Range(msgspec.Struct):
+class RangeRow(msgspec.Struct):
+    """One range of a price grid, as the exchange writes it."""
+
     start: str
     end: str
     step: str
@@ -70,7 +72,7 @@ class _Market(msgspec.Struct):
     strike_type: str | None = None
     floor_strike: Decimal | None = None
     cap_strike: Decimal | None = None
-    price_ranges: list[_Range] | None = None
+    price_ranges: list[RangeRow] | None = None
     exchange_index: int | None = None
     yes_bid_dollars: str | None = None
     yes_ask_dollars: str | None = None
@@ -134,7 +136,7 @@ def market(body: bytes | msgspec.Raw) -> model.MarketRecord:
     )
 
 
-def price_ranges(rows: Iterable[_Range]) -> tuple[PriceRange, ...]:
+def price_ranges(rows: Iterable[RangeRow]) -> tuple[PriceRange, ...]:
     """Convert a price grid.
 
     Raises:
