@@ -103,6 +103,13 @@ class SteppedLoop(asyncio.BaseEventLoop):
         """Refuse: there is one thread."""
         raise Broken("a stepped run has no threads")
 
+    def run_in_executor(  # type: ignore[override]
+        self,
+        *_args: Any,  # noqa: ANN401
+    ) -> NoReturn:
+        """Refuse: there is one thread."""
+        raise Broken("a stepped run has no threads")
+
     # Running.
 
     def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
@@ -208,6 +215,7 @@ class SteppedLoop(asyncio.BaseEventLoop):
 
     def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 (the standard library's signature)
         """Ignore it."""
+        self._debug = False
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """Stop the run: what nobody handled must not be lost."""

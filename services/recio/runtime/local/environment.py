@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recio.domain.account_config import AccountConfig, Mode
+from recio.runtime.host import Placement
 from recio.runtime.local.options import ENVIRONMENT, UpOptions
 from recio.runtime.local.plan import PlannedProcess
 from recio.runtime.settings import PriceSource, ProcessSettings
@@ -22,6 +23,7 @@ class LocalEnvironment:
     redis_url: str
     credentials: Path
     exchange_port: int
+    processes: Sequence[PlannedProcess]
     ports: Mapping[str, int]
 
     @property
@@ -54,4 +56,20 @@ class LocalEnvironment:
 
     def values(self, process: PlannedProcess) -> dict[str, str]:
         """Return the variables of the services of one process."""
-        return {}
+        made: dict[str, str] = {}
+        for placed in process.placements:
+            if placed.row.name == "system_monitor":
+                made["RECIO_SYSTEM_MONITOR_PROBE_URLS"] = ",".join(self._probe_urls())
+                made["RECIO_SYSTEM_MONITOR_DISK_PATH"] = str(self.credentials)
+        return made
+
+    def _probe_urls(self) -> list[str]:
+        return [
+            "+".join(_probed(placed) for placed in process.placements)
+            + f"=http://127.0.0.1:{self.ports[process.name]}"
+            for process in self.processes
+        ]
+
+
+def _probed(placed: Placement) -> str:
+    return f"{placed.row.name}@{placed.account}" if placed.account else placed.row.name

@@ -112,6 +112,7 @@ class Runner:
             redis_url=redis_url,
             credentials=state.credentials,
             exchange_port=ports.get(SIMULATOR, 0),
+            processes=planned,
             ports=ports,
         )
         heart = _Heart(server_url, prepared.market_time, undo)
