@@ -89,17 +89,11 @@ class EventState:
         self.emitted_us = 0
         self.is_changed = True
 
-    def interval_us(self, now_us: int) -> int:
-        """Return the least time between two pictures of this event."""
-        is_open = self.markets.open_us <= now_us
-        return OPEN_INTERVAL_US if is_open else QUIET_INTERVAL_US
-
-    def is_due(self, now_us: int) -> bool:
-        """Tell whether a picture may be made now, and there is reason to."""
-        waited_us = now_us - self.emitted_us
-        if not self.is_changed:
-            return waited_us >= QUIET_INTERVAL_US
-        return waited_us >= self.interval_us(now_us)
+    def due_us(self, now_us: int, open_interval_us: int) -> int:
+        """Return when the next picture of this event may be made, if there is reason to."""
+        is_open = self.markets.open_us <= now_us < self.markets.close_us
+        is_busy = self.is_changed and is_open
+        return self.emitted_us + (open_interval_us if is_busy else QUIET_INTERVAL_US)
 
 
 class State:
@@ -112,6 +106,7 @@ class State:
         "generation",
         "model",
         "now_us",
+        "open_interval_us",
         "refused",
         "status",
         "symbols",
@@ -124,6 +119,7 @@ class State:
         fingerprints: dict[str, Fingerprints],
         model: Model = Model.FINGERPRINTS,
         generation: int = 0,
+        open_interval_us: int = OPEN_INTERVAL_US,
     ) -> None:
         """Start without any knowledge.
 
@@ -132,11 +128,13 @@ class State:
             fingerprints: artefact by symbol; a symbol without one has no such probability.
             model: the environment's own choice.
             generation: of the last snapshot made before; the next one is one higher.
+            open_interval_us: least time between two pictures of an event whose window is open.
         """
         self.environment = environment
         self.fingerprints = fingerprints
         self.model = model
         self.generation = generation
+        self.open_interval_us = open_interval_us
         self.now_us = 0
         self.symbols: dict[str, SymbolState] = {}
         self.events: dict[str, EventState] = {}
@@ -160,7 +158,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Snapshot, ...]]:
 def next_due_us(state: State) -> int | None:
     """Return when the next held-back change is due; None: nothing is held back."""
     waits = [
-        live.emitted_us + live.interval_us(state.now_us)
+        live.due_us(state.now_us, state.open_interval_us)
         for live in state.events.values()
         if live.is_changed
     ]
@@ -297,7 +295,7 @@ def _due_snapshots(state: State) -> tuple[Snapshot, ...]:
     for ticker, live in tuple(state.events.items()):
         if state.now_us >= live.markets.close_us + KEEP_CLOSED_US:
             del state.events[ticker]
-        elif live.is_due(state.now_us):
+        elif state.now_us >= live.due_us(state.now_us, state.open_interval_us):
             made.append(_picture(state, live))
     return tuple(made)
 

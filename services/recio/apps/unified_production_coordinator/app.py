@@ -1,0 +1,199 @@
+"""unified_production_coordinator: bus in, snapshot fold, bus out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import msgspec
+
+from recio import data
+from recio.adapters.postgres import snapshots as latest
+from recio.domain.account_config import Model
+from recio.domain.errors import Unavailable
+from recio.domain.fingerprints import Fingerprints
+from recio.domain.messages import (
+    BookUpdate,
+    EventMarkets,
+    ExchangeStatus,
+    PriceHistory,
+    PriceUpdate,
+    Snapshot,
+)
+from recio.domain.units import HOUR_US, MINUTE_US, SECOND_US
+from recio.engine import snapshot
+from recio.engine.snapshot import Event, State, Tick
+from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
+from recio.runtime.settings import load
+
+FRESH_US = 15 * SECOND_US
+INPUTS = (PriceUpdate, PriceHistory, EventMarkets, BookUpdate, ExchangeStatus)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """``RECIO_UNIFIED_PRODUCTION_COORDINATOR_*``.
+
+    ``model`` makes the probability and edges that the page shows; an account's own choice decides
+    what it trades on. ``latest_seconds`` of market time lie between two writes of the newest
+    snapshots, ``snapshots_per_second`` is the most that an open event gets.
+    """
+
+    model: Model = Model.FINGERPRINTS
+    fingerprints: str = data.fingerprint_names()[0]
+    latest_seconds: float = 1.0
+    snapshots_per_second: int = 10
+
+
+class Coordinator:
+    """Makes the snapshots of one environment."""
+
+    def __init__(self, context: ServiceContext, settings: Settings) -> None:
+        self._context = context
+        self._settings = settings
+        prints = Fingerprints(data.fingerprints_bytes(settings.fingerprints))
+        self.state = State(
+            context.environment,
+            fingerprints={prints.symbol: prints},
+            model=settings.model,
+            open_interval_us=SECOND_US // settings.snapshots_per_second,
+        )
+        self._newest: dict[str, Snapshot] = {}
+        self._unwritten: dict[str, Snapshot] = {}
+        self._order = asyncio.Lock()
+        self._held_back = asyncio.Event()
+        self._problem = "has not seen a live event yet"
+        self._counted: Counter[str] = Counter()
+        self._made = context.metrics.counter("recio_snapshots_total", "Snapshots made.")
+        self._refused = context.metrics.counter(
+            "recio_snapshot_inputs_refused_total", "Messages that were refused.", "reason"
+        )
+
+    async def recover(self) -> None:
+        """Go on above the last generation, and load the look-backs."""
+        now_us = self._context.clock.market_us()
+        environment = self._context.environment
+        async with self._context.database.transaction() as tx:
+            stored = await latest.newest_generation(tx, environment)
+            minutes = await latest.recent_minutes(tx, environment, since_us=now_us - HOUR_US)
+        # A hundred a second is more than is ever made, so the clock alone keeps generations rising
+        # when the row is lost: it lies in an unlogged table.
+        self.state.generation = max(stored + 1000, now_us // (SECOND_US // 100))
+        for symbol, closes in minutes.items():
+            await self._take(
+                PriceHistory(
+                    environment=environment,
+                    symbol=symbol,
+                    at_us=now_us,
+                    seen_us=now_us,
+                    source="market.minutes",
+                    minutes=closes,
+                )
+            )
+
+    async def read_bus(self) -> None:
+        """Fold every message for ever."""
+        topics = ("prices", "books", "markets", "exchange_status")
+        async for _topic, message in self._context.bus.subscribe(*topics):
+            if isinstance(message, INPUTS):
+                await self._take(message)
+
+    async def tick(self) -> None:
+        """Let time pass, so that a picture without news shows growing ages."""
+        while True:
+            await self._context.clock.sleep_market(1.0)
+            await self._take(Tick(self._context.clock.market_us()))
+
+    async def release(self) -> None:
+        """Bring out changes that were held back as soon as they may come."""
+        while True:
+            due_us = snapshot.next_due_us(self.state)
+            if due_us is None:
+                self._held_back.clear()
+                await self._held_back.wait()
+                continue
+            wait_us = due_us - self._context.clock.market_us()
+            await self._context.clock.sleep_market(max(wait_us, 1000) / SECOND_US)
+            await self._take(Tick(self._context.clock.market_us()))
+
+    async def write_latest(self) -> None:
+        """Write the newest snapshots of all events, and drop closed ones once a minute."""
+        cleaned_us = 0
+        while True:
+            await self._context.clock.sleep_market(self._settings.latest_seconds)
+            now_us = self._context.clock.market_us()
+            is_cleaning = now_us - cleaned_us > MINUTE_US
+            waiting, self._unwritten = self._unwritten, {}
+            if not waiting and not is_cleaning:
+                continue
+            try:
+                async with self._context.database.transaction() as tx:
+                    await latest.write_latest(tx, waiting.values())
+                    if is_cleaning:
+                        cleaned_us = now_us
+                        environment = self._context.environment
+                        before_us = now_us - HOUR_US
+                        await latest.forget_closed(tx, environment, closed_before_us=before_us)
+            except Unavailable as error:
+                self._unwritten = {**waiting, **self._unwritten}
+                self._context.log.warning("the newest snapshots are not written: %s", error)
+
+    async def _take(self, event: Event) -> None:
+        # Two tasks fold and publish; generations must leave in the order in which they were made.
+        async with self._order:
+            _, made = snapshot.step(self.state, event)
+            for one in made:
+                self._newest[one.event_ticker] = self._unwritten[one.event_ticker] = one
+                await self._publish(one)
+        if self.state.refused:
+            self._count_refused()
+        if not self._held_back.is_set() and snapshot.next_due_us(self.state) is not None:
+            self._held_back.set()
+
+    async def _publish(self, made: Snapshot) -> None:
+        self._made.inc()
+        try:
+            await self._context.bus.publish("snapshots", made)
+            self._problem = ""
+        except Unavailable as error:
+            self._problem = str(error)
+
+    def _count_refused(self) -> None:
+        for reason, count in self.state.refused.items():
+            fresh = count - self._counted[reason]
+            if fresh:
+                self._refused.inc(fresh, reason)
+                self._counted[reason] = count
+
+    def readiness(self) -> Readiness:
+        """Ready while snapshots with a fresh price leave."""
+        now_us = self._context.clock.market_us()
+        live = [one for one in self._newest.values() if one.close_us > now_us]
+        if self._problem or not live:
+            return Readiness(is_ready=False, reason=self._problem or "no live event")
+        newest = max(live, key=lambda one: one.at_us)
+        if now_us - newest.at_us > FRESH_US:
+            return Readiness(is_ready=False, reason="no snapshot for 15 seconds")
+        is_known = newest.price_at_us is not None and now_us - newest.price_at_us <= FRESH_US
+        return Readiness(is_ready=is_known, reason="" if is_known else "no fresh index price")
+
+    async def strike_tables(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the newest snapshot of each live event."""
+        now_us = self._context.clock.market_us()
+        live = [one for one in self._newest.values() if one.close_us > now_us]
+        symbol = request.query.get("symbol")
+        wanted = [one for one in live if symbol in (None, one.symbol)]
+        return HttpResponse(200, msgspec.json.encode(wanted))
+
+    def service(self) -> Service:
+        """Return it as a service."""
+        return Service(
+            recover=self.recover,
+            tasks=(self.read_bus, self.tick, self.release, self.write_latest),
+            readiness=self.readiness,
+            routes={("GET", "/api/strike_table"): self.strike_tables},
+        )
+
+
+def build(context: ServiceContext) -> Service:
+    """Build the coordinator of the context's environment."""
+    return Coordinator(context, load(Settings, context.row.name, context.settings)).service()
