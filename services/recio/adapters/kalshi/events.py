@@ -2,7 +2,8 @@
 
 Channels with a sequence (books, public trades, lifecycle, index values) announce what was lost as
 ``Gap``. The private ones (fills, orders, positions) and ``ticker`` have none: after ``Connected``
-and from time to time the consumer reads REST, because a loss there cannot be seen.
+and from time to time the consumer reads REST, because a loss there cannot be seen. What has a type
+in ``model`` (a fill, an order, a position, a public trade) is yielded as it is.
 """
 
 from __future__ import annotations
@@ -57,30 +58,6 @@ class TickerSeen(msgspec.Struct, frozen=True, kw_only=True):
     volume_e2: int | None
     open_interest_e2: int | None
     at_us: int | None
-
-
-class TradeSeen(msgspec.Struct, frozen=True):
-    """A trade of anybody."""
-
-    trade: PublicTrade
-
-
-class FillSeen(msgspec.Struct, frozen=True):
-    """A fill of ours."""
-
-    fill: ExchangeFill
-
-
-class OrderSeen(msgspec.Struct, frozen=True):
-    """An order of ours, as it is now."""
-
-    order: ExchangeOrder
-
-
-class PositionSeen(msgspec.Struct, frozen=True):
-    """A position of ours, as it is now."""
-
-    position: ExchangePosition
 
 
 class LifecycleSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,10 +132,10 @@ Event = (
     | Refused
     | BookChanged
     | TickerSeen
-    | TradeSeen
-    | FillSeen
-    | OrderSeen
-    | PositionSeen
+    | PublicTrade
+    | ExchangeFill
+    | ExchangeOrder
+    | ExchangePosition
     | LifecycleSeen
     | EventCreated
     | FeeOverride

@@ -57,6 +57,12 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     index_ids: tuple[str, ...] = ()
 
 
+def account_subscriptions() -> tuple[Subscription, ...]:
+    """Return the private channels of an account."""
+    channels = (FILL, USER_ORDERS, MARKET_POSITIONS, GROUPS)
+    return tuple(Subscription(key=channel, channel=channel) for channel in channels)
+
+
 class _Asked(msgspec.Struct, frozen=True):
     at_us: int
     command: str

@@ -140,40 +140,23 @@ class _Trade(msgspec.Struct):
     ts_ms: int | None = None
 
 
-def trade(body: msgspec.Raw) -> events.TradeSeen:
+def trade(body: msgspec.Raw) -> PublicTrade:
     """Convert a trade message."""
     row = wire.decode(body, _Trade)
     at_us = wire.millis_us(row.ts_ms) or wire.seconds_us(row.ts)
     if at_us is None:
         raise InvalidValue(f"trade {row.trade_id}: expected ts_ms or ts")
-    return events.TradeSeen(
-        PublicTrade(
-            trade_id=row.trade_id,
-            ticker=row.market_ticker,
-            yes_price_e4=wire.price_e4(row.yes_price_dollars),
-            qty_e2=wire.qty_e2(row.count_fp),
-            taker_side=wire_markets.taker_side(
-                row.taker_book_side, row.taker_outcome_side or row.taker_side
-            ),
-            at_us=at_us,
-            is_block=row.is_block_trade,
-        )
+    return PublicTrade(
+        trade_id=row.trade_id,
+        ticker=row.market_ticker,
+        yes_price_e4=wire.price_e4(row.yes_price_dollars),
+        qty_e2=wire.qty_e2(row.count_fp),
+        taker_side=wire_markets.taker_side(
+            row.taker_book_side, row.taker_outcome_side or row.taker_side
+        ),
+        at_us=at_us,
+        is_block=row.is_block_trade,
     )
-
-
-def fill(body: msgspec.Raw) -> events.FillSeen:
-    """Convert a fill message."""
-    return events.FillSeen(wire_portfolio.fill(body))
-
-
-def user_order(body: msgspec.Raw) -> events.OrderSeen:
-    """Convert a user_order message."""
-    return events.OrderSeen(wire_portfolio.order(body))
-
-
-def market_position(body: msgspec.Raw) -> events.PositionSeen:
-    """Convert a market_position message."""
-    return events.PositionSeen(wire_portfolio.stream_position(body))
 
 
 class _Metadata(msgspec.Struct):
@@ -345,9 +328,9 @@ def _window_count(size: int) -> int:
 CONVERTERS: Final[dict[str, Any]] = {
     "ticker": ticker,
     "trade": trade,
-    "fill": fill,
-    "user_order": user_order,
-    "market_position": market_position,
+    "fill": wire_portfolio.fill,
+    "user_order": wire_portfolio.order,
+    "market_position": wire_portfolio.stream_position,
     "market_lifecycle_v2": lifecycle,
     "event_lifecycle": event_lifecycle,
     "event_fee_update": event_fee_update,
