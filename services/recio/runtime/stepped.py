@@ -213,7 +213,7 @@ class SteppedLoop(asyncio.BaseEventLoop):
         """Return False: debugging costs more than the run."""
         return False
 
-    def set_debug(self, enabled: bool) -> None:  # noqa: FBT001 (the standard library's signature)
+    def set_debug(self, enabled: bool) -> None:  # noqa: ARG002, FBT001 (the library's signature)
         """Ignore it."""
         self._debug = False
 

@@ -1,10 +1,97 @@
-"""Paper keys: made here, registered at the exchange simulator, kept in the state directory."""
+"""Paper keys: made here, registered at the exchange simulator, kept in the state directory.
+
+Registering is repeated at each start: the exchange knows a public key once, keeps an account's
+money, and a state directory whose database was replaced gets its keys known again.
+"""
 
 from __future__ import annotations
 
-from recio.runtime.local.environment import LocalEnvironment
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from recio.domain.errors import Broken, Unavailable
+from recio.ports import HttpTransport
+from recio.runtime import credentials
+from recio.runtime.credentials import MARKET, Credentials
+
+REGISTER_TIMEOUT_S: Final = 10.0
+_CREATED: Final = frozenset({200, 201})
 
 
-def ensure_keys(environment: LocalEnvironment) -> list[str]:
-    """Make and register a key for every account and the market reader that has none."""
-    return []
+class _Registered(msgspec.Struct):
+    api_key_id: str
+
+
+async def ensure_keys(
+    http: HttpTransport, directory: Path, balances: Mapping[str, int]
+) -> list[str]:
+    """Give every account, and the market reader, a key that the exchange knows.
+
+    Args:
+        http: to the exchange simulator.
+        directory: where ``runtime.credentials`` finds keys.
+        balances: opening cash in dollars by account.
+
+    Returns:
+        The owners whose key is new.
+    """
+    made = []
+    for owner, dollars in {MARKET: 0, **balances}.items():
+        if not credentials.has(directory, owner):
+            made.append(owner)
+        private, public = _key_pair(directory, owner)
+        key_id = await _register(http, owner, dollars, public)
+        credentials.write(directory, owner, Credentials(key_id, private))
+    return made
+
+
+def _key_pair(directory: Path, owner: str) -> tuple[bytes, str]:
+    if credentials.has(directory, owner):
+        private = credentials.read(str(directory), owner).private_key
+        try:
+            key = load_pem_private_key(private, None)
+        except ValueError as error:
+            raise Broken(
+                f"the key in {directory / owner} does not parse: remove that directory, a new key "
+                "is made at the next start"
+            ) from error
+    else:
+        key = Ed25519PrivateKey.generate()
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return private, public.decode()
+
+
+async def _register(http: HttpTransport, owner: str, dollars: int, public: str) -> str:
+    body = msgspec.json.encode(
+        {
+            "account": owner,
+            "initial_balance_dollars": dollars,
+            "public_key_pem": public,
+            "name": "recio up",
+        }
+    )
+    reply = await http.request(
+        "POST",
+        "/admin/accounts",
+        {"Content-Type": "application/json"},
+        body,
+        timeout_s=REGISTER_TIMEOUT_S,
+    )
+    if reply.status not in _CREATED:
+        raise Unavailable(
+            f"the exchange simulator did not take the key of {owner}: {reply.status} "
+            f"{reply.body[:200].decode(errors='replace')}"
+        )
+    return msgspec.json.decode(reply.body, type=_Registered).api_key_id

@@ -23,6 +23,7 @@ import psycopg
 import uvloop
 
 from recio.adapters.postgres.database import SteppedDatabase
+from recio.adapters.transport.client import HttpClient
 from recio.domain.account_config import AccountConfig
 from recio.domain.errors import Broken, Unavailable
 from recio.runtime import process, settings
@@ -211,7 +212,7 @@ class Runner:
             children.start(child)
             if one.name == SIMULATOR:
                 self._until_ready(children)
-                made = ensure_keys(environment)
+                made = uvloop.run(_register_keys(environment))
                 self.say(f"keys made at the exchange: {', '.join(made)}" if made else "keys found")
         self._until_ready(children)
 
@@ -300,6 +301,17 @@ def _body(
         )
 
     return body
+
+
+async def _register_keys(environment: LocalEnvironment) -> list[str]:
+    http = HttpClient(environment.exchange_url)
+    balances = {
+        account.name: account.paper.initial_balance_dollars for account in environment.accounts
+    }
+    try:
+        return await ensure_keys(http, environment.credentials, balances)
+    finally:
+        await http.close()
 
 
 def _has_app(where: str) -> bool:
