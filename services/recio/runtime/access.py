@@ -11,7 +11,9 @@ from typing import Protocol
 from recio.adapters.kalshi.budget import Budget
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.signing import RequestSigner
+from recio.adapters.kalshi.websocket import KalshiStream
 from recio.adapters.transport.client import HttpClient
+from recio.adapters.transport.websocket import WebSocketClient
 from recio.ports import Clock, HttpTransport, Ids, WebSocketTransport
 from recio.runtime import credentials, modes
 from recio.runtime.settings import ProcessSettings
@@ -38,7 +40,7 @@ class NetworkTransports:
 
     def websocket(self, url: str) -> WebSocketTransport:
         """Return a transport to the host of ``url``."""
-        raise NotImplementedError(url)
+        return WebSocketClient(url)
 
 
 class Access:
@@ -53,6 +55,7 @@ class Access:
         self._ids = ids
         self._transports = transports
         self._rest: dict[str, KalshiRest] = {}
+        self._streams: list[KalshiStream] = []
 
     def market_rest(self) -> KalshiRest:
         """Return the exchange's REST API under the environment's read key."""
@@ -61,6 +64,22 @@ class Access:
     def account_rest(self, account: str) -> KalshiRest:
         """Return the exchange's REST API under an account's key."""
         return self._rest_of(account)
+
+    def market_stream(self) -> KalshiStream:
+        """Return a new connection to the exchange's WebSocket under the read key."""
+        return self._stream_of(credentials.MARKET)
+
+    def account_stream(self, account: str) -> KalshiStream:
+        """Return a new connection to the exchange's WebSocket under an account's key."""
+        return self._stream_of(account)
+
+    def _stream_of(self, owner: str) -> KalshiStream:
+        transport = self._transports.websocket(modes.hosts(self._settings).websocket)
+        stream = KalshiStream(
+            transport, self._signer(owner), self._clock, self._ids, path=modes.WEBSOCKET_PATH
+        )
+        self._streams.append(stream)
+        return stream
 
     def _rest_of(self, owner: str) -> KalshiRest:
         if owner not in self._rest:
@@ -80,5 +99,7 @@ class Access:
 
     async def close(self) -> None:
         """Close every connection."""
+        for stream in self._streams:
+            await stream.close()
         for rest in self._rest.values():
             await rest.close()
