@@ -56,7 +56,7 @@ class Check(NamedTuple):
     ask_e4: int | None
     edge_e4: int | None
     volume_e2: int | None
-    book_age_us: int
+    book_age_us: int | None
     gate: str
 
 
@@ -155,7 +155,7 @@ def check_strike(
 ) -> Check:
     """Judge one strike's active side by every rule that is the strike's own."""
     seen = sides.view(snapshot, row, row.side, config.strategy.model)
-    book_age_us = snapshot.at_us - row.book_at_us
+    book_age_us = snapshot.at_us - row.book_at_us if row.book_at_us else None
     gate = (
         _data_gate(config, row, seen, book_age_us)
         or _value_gate(config, seen)
@@ -166,13 +166,13 @@ def check_strike(
     )
 
 
-def _data_gate(config: AccountConfig, row: StrikeRow, seen: SideView, book_age_us: int) -> str:
+def _data_gate(config: AccountConfig, row: StrikeRow, seen: SideView, book_age_us: int | None) -> str:
     # The environment's model may not know what the account's own does; any other reason counts.
     if row.reason and (row.reason not in MODEL_REASONS or seen.p_e6 is None):
         return row.reason
     if not row.is_valid:
         return "book_invalid"
-    if book_age_us > config.risk.max_book_age_milliseconds * 1000:
+    if book_age_us is None or book_age_us > config.risk.max_book_age_milliseconds * 1000:
         return "book_stale"
     least = config.strategy.auto_entry.min_volume_contracts * CONTRACT_E2
     if least and (row.volume_e2 is None or row.volume_e2 < least):

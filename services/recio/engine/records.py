@@ -31,7 +31,7 @@ class StrikeDecision(msgspec.Struct, frozen=True, array_like=True):
     ask_e4: int | None
     edge_e4: int | None
     volume_e2: int | None
-    book_age_us: int
+    book_age_us: int | None
     gate: str
 
 

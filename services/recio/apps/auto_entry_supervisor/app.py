@@ -36,8 +36,11 @@ ATTEMPTS_US = 30 * HOUR_US
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """``RECIO_AUTO_ENTRY_SUPERVISOR_*``: how much above the ask an entry may pay;
-    how long records may wait to be written together."""
+    """``RECIO_AUTO_ENTRY_SUPERVISOR_*``.
+
+    ``slippage_cents``: how much above the ask an entry may pay; ``write_seconds``: how long records
+    may wait to be written together.
+    """
 
     slippage_cents: int = 0
     write_seconds: float = 1.0
