@@ -22,6 +22,9 @@ from recio.domain.errors import Broken
 PREFIX: Final = "RECIO_"
 MASK: Final = "********"
 
+_TOOLS: Final = frozenset({"RECIO_PYTHON"})
+"""Read by the Makefile, not by us."""
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -91,7 +94,11 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def from_environment() -> dict[str, str]:
     """Return every ``RECIO_*`` variable of the process."""
-    return {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX) and name not in _TOOLS
+    }
 
 
 def process_settings(values: Mapping[str, str]) -> ProcessSettings:
@@ -169,7 +176,7 @@ def _shown(text: str, kind: object) -> str:
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     return f"{name} is unknown" + (f" (is {near[0]} meant?)" if near else "")
 
 

@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -102,12 +103,17 @@ class EmbeddedPostgres:
         self, directory: Path, *, version: int | None = None, settings: Sequence[str] = ()
     ) -> None:
         self.directory = directory.resolve()
-        self.programs = postgres_programs(version)
+        self._version = version
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self.sockets = self.directory / "sockets"
+        self.sockets = socket_directory(self.directory)
         self._data = self.directory / "data"
         self._log = self.directory / "postgres.log"
+
+    @cached_property
+    def programs(self) -> Path:
+        """The directory of PostgreSQL's programs."""
+        return postgres_programs(self._version)
 
     @property
     def pid(self) -> int | None:
@@ -127,7 +133,6 @@ class EmbeddedPostgres:
             Unavailable: it did not start in time.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.sockets = socket_directory(self.directory)
         self._give_to_user(self.directory)
         if self.sockets != self.directory:
             self._give_to_user(self.sockets)
@@ -154,6 +159,12 @@ class EmbeddedPostgres:
     def is_running(self) -> bool:
         """Whether the server process lives."""
         return self._process is not None and self._process.poll() is None
+
+    def is_answering(self) -> bool:
+        """Whether a server, ours or another run's, listens for this directory."""
+        return self.directory.exists() and _answers(
+            str(socket_directory(self.directory) / f".s.PGSQL.{POSTGRES_PORT}")
+        )
 
     def _options(self) -> list[str]:
         fixed = [

@@ -40,6 +40,8 @@ from recio.runtime.local.plan import SIMULATOR, UI, PlannedProcess, plan
 from recio.runtime.local.state import StateDirectory
 
 READY_S: Final = 60.0
+OTHERS_READY_S: Final = 15.0
+"""How long the page waits for the other services; they go on being started after that."""
 BEAT_S: Final = 1.0
 WATCH_S: Final = 0.2
 POSTGRES_SETTINGS: Final = (
@@ -120,7 +122,7 @@ class Runner:
         children = Children(self.say)
         undo.callback(self._stop_children, children)
         self._start(planned, environment, children, state)
-        self._welcome(ports.get(UI, 0), prepared.password)
+        self._welcome(children, ports.get(UI, 0), prepared.password)
         self._watch(children, heart)
 
     # What is started, in order.
@@ -211,24 +213,26 @@ class Runner:
             child = Child(name=one.name, body=_body(one, environment), log=state.log_file(one.name))
             children.start(child)
             if one.name == SIMULATOR:
-                self._until_ready(children)
+                self._wait(children, SIMULATOR)
                 made = uvloop.run(_register_keys(environment))
                 self.say(f"keys made at the exchange: {', '.join(made)}" if made else "keys found")
-        self._until_ready(children)
+        self._wait(children, UI)
+        deadline = time.monotonic() + OTHERS_READY_S
+        while not children.are_ready() and time.monotonic() < deadline:
+            children.watch(WATCH_S)
 
-    def _until_ready(self, children: Children) -> None:
+    def _wait(self, children: Children, name: str) -> None:
+        """Wait for the one process without which nothing else makes sense."""
         deadline = time.monotonic() + READY_S
-        while not children.are_ready():
+        while child := next((c for c in children if c.name == name and not c.is_ready), None):
             children.watch(WATCH_S)
             if time.monotonic() > deadline:
-                waiting = [child.name for child in children if not child.is_ready]
-                logs = ", ".join(str(child.log) for child in children if not child.is_ready)
-                raise Unavailable(
-                    f"not ready after {READY_S:g} s: {', '.join(waiting)}; see {logs}"
-                )
+                raise Unavailable(f"{name} is not ready after {READY_S:g} s: see {child.log}")
 
-    def _welcome(self, port: int, password: str | None) -> None:
-        self.say(f"everything is ready after {time.monotonic() - self._began_s:.1f} s")
+    def _welcome(self, children: Children, port: int, password: str | None) -> None:
+        waiting = [child.name for child in children if not child.is_ready]
+        whole = f"all but {', '.join(waiting)} (see above)" if waiting else "everything"
+        self.say(f"{whole} is ready after {time.monotonic() - self._began_s:.1f} s")
         self.say(f"open http://localhost:{port}")
         if password is not None:
             self.say(f"log in as admin with the password {password} (shown only now)")
