@@ -128,7 +128,12 @@ SERVICES: Final[tuple[ServiceRow, ...]] = (
         summary="The gate: checks and reserves risk, makes trade and order durable in one transaction.",
         scope=Scope.ACCOUNT,
         local_port=8011,
-        tables_written=("trading.intents", "trading.trades", "trading.orders"),
+        tables_written=(
+            "trading.intents",
+            "trading.trades",
+            "trading.orders",
+            "trading.accounts",
+        ),
         uses_bus=False,
     ),
     ServiceRow(
@@ -157,6 +162,8 @@ SERVICES: Final[tuple[ServiceRow, ...]] = (
             "trading.ledger_postings",
             "trading.balances",
             "trading.trades",
+            "trading.totals",
+            "trading.accounts",
             "trading.switches",
         ),
         egress=("exchange",),

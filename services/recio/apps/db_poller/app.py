@@ -15,6 +15,7 @@ from recio import manifest
 from recio.domain.errors import Unavailable
 from recio.domain.messages import Change
 from recio.runtime.service import Readiness, Service, ServiceContext
+from recio.runtime.settings import load
 
 CHANNEL: Final = "changes"
 EVERY_ROW: Final = "*"
@@ -31,6 +32,10 @@ class Hint(msgspec.Struct, frozen=True):
 
 
 _hints: Final = msgspec.json.Decoder(Hint)
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The change feed has no settings of its own: any variable in its name is an error."""
 
 
 class Pending:
@@ -157,5 +162,6 @@ TABLES: Final = tuple(
 
 def build(context: ServiceContext) -> Service:
     """Build the change feed."""
+    load(Settings, context.row.name, context.settings)
     feed = DbPoller(context)
     return Service(tasks=(feed.listen, feed.tell), readiness=feed.readiness)
