@@ -6,17 +6,27 @@ which mode they are in. Everything made here is closed by ``close``.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from recio.adapters.kalshi.budget import Budget
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.signing import RequestSigner
 from recio.adapters.kalshi.websocket import KalshiStream
+from recio.adapters.price_feeds import bitstamp, coinbase, kraken
+from recio.adapters.price_feeds.coinbase import CoinbaseCandles
+from recio.adapters.price_feeds.feed import PriceFeed, Venue, VenueFeed
 from recio.adapters.transport.client import HttpClient
 from recio.adapters.transport.websocket import WebSocketClient
 from recio.ports import Clock, HttpTransport, Ids, WebSocketTransport
 from recio.runtime import credentials, modes
 from recio.runtime.settings import ProcessSettings
+
+FEEDS_PREFIX: Final = "/feeds/"
+"""Below it the exchange simulator speaks the venues' wires, so that the same clients read it."""
+
+_VENUES: Final = {
+    module.SOURCE: (module.WEBSOCKET_URL, module.PATH) for module in (coinbase, kraken, bitstamp)
+}
 
 
 class Transports(Protocol):
@@ -56,6 +66,7 @@ class Access:
         self._transports = transports
         self._rest: dict[str, KalshiRest] = {}
         self._streams: list[KalshiStream] = []
+        self._opened: list[HttpTransport] = []
 
     def market_rest(self) -> KalshiRest:
         """Return the exchange's REST API under the environment's read key."""
@@ -73,6 +84,32 @@ class Access:
         """Return a new connection to the exchange's WebSocket under an account's key."""
         return self._stream_of(account)
 
+    def price_feeds(self, symbol: str) -> tuple[PriceFeed, ...]:
+        """Return new feeds of a symbol's spot price, the most trusted venue first."""
+        made = []
+        for venue in (coinbase.Coinbase, kraken.Kraken, bitstamp.Bitstamp):
+            url, path = self._venue_address(venue(symbol))
+            transport = self._transports.websocket(url)
+            made.append(VenueFeed(venue(symbol), transport, self._clock, self._ids, path))
+        return tuple(made)
+
+    def candles(self, symbol: str) -> CoinbaseCandles:  # noqa: ARG002 (one source for all today)
+        """Return where a symbol's minute closes of the past are read."""
+        if modes.has_live_feeds(self._settings):
+            return CoinbaseCandles(self._http(coinbase.REST_URL))
+        http = self._http(modes.hosts(self._settings).rest)
+        return CoinbaseCandles(http, f"{FEEDS_PREFIX}{coinbase.SOURCE}")
+
+    def _http(self, url: str) -> HttpTransport:
+        made = self._transports.http(url)
+        self._opened.append(made)
+        return made
+
+    def _venue_address(self, venue: Venue) -> tuple[str, str]:
+        if not modes.has_live_feeds(self._settings):
+            return modes.hosts(self._settings).websocket, f"{FEEDS_PREFIX}{venue.source}"
+        return _VENUES[venue.source]
+
     def _stream_of(self, owner: str) -> KalshiStream:
         transport = self._transports.websocket(modes.hosts(self._settings).websocket)
         stream = KalshiStream(
@@ -83,7 +120,7 @@ class Access:
 
     def _rest_of(self, owner: str) -> KalshiRest:
         if owner not in self._rest:
-            http = self._transports.http(modes.hosts(self._settings).rest)
+            http = self._http(modes.hosts(self._settings).rest)
             self._rest[owner] = KalshiRest(
                 modes.guarded(http, self._settings.mode),
                 self._signer(owner),
@@ -101,5 +138,5 @@ class Access:
         """Close every connection."""
         for stream in self._streams:
             await stream.close()
-        for rest in self._rest.values():
-            await rest.close()
+        for http in self._opened:
+            await http.close()
