@@ -1,7 +1,8 @@
-"""Names the root cause of a failure and trips breakers that block entries; never exits.
+"""cascading_failure_detector: names the root cause of a failure and blocks entries; never exits.
 
-Reads the topic ``health``; writes ``trading.switches`` (sources ``breaker:<service>`` only, state
-NoNewEntries only) and ``ops.breakers``, both in one transaction. It restarts nothing.
-
-When it dies, open breakers stay latched and no new one trips; its next start takes up the open ones.
+Job: fold health into breakers: latched, with hysteresis, budgeted. It restarts nothing.
+Reads: the topic ``health``. Writes: ``trading.switches`` (sources ``breaker:<service>``, state
+NoNewEntries or Active and nothing else) and ``ops.breakers``, both in one transaction.
+On failure: open breakers stay latched and no new one trips.
+On restart: it takes up the open ones.
 """

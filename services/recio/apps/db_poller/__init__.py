@@ -1,7 +1,7 @@
-"""Change feed: PostgreSQL's NOTIFY on channel ``changes`` becomes messages for browsers.
+"""db_poller: the change feed from PostgreSQL to browsers.
 
-Reads the database's hints (no table); writes the topic ``changes``. Nothing polls.
-
-When it dies, pages show what they had until their own slow re-read; nothing else notices. Its start
-and each reconnection tell every table once, because hints may have been lost in between.
+Job: PostgreSQL's NOTIFY on channel ``changes`` becomes messages; nothing polls.
+Reads: the database's hints, no table. Writes: the topic ``changes``.
+On failure: pages show what they had until their own slow re-read; nothing else notices.
+On restart, and on each reconnection, every table is told once: hints may have been lost meanwhile.
 """

@@ -1,8 +1,9 @@
-"""Measures this machine and every service's process against thresholds: n of m healthy.
+"""system_monitor: how well this machine and every service's process are; n of m healthy.
 
-Reads ``/proc``, and ``/readyz`` and ``/metrics`` of each process it is told of; writes the topic
-``health`` and the table ``ops.health``. It stops and restarts nothing: that is the work of
-whoever started the processes.
-
-When it dies, health is unknown, which blocks and releases nothing; its next start measures anew.
+Job: measure CPU, memory, disk and latency against thresholds. It stops and restarts nothing: that
+is the work of whoever started the processes.
+Reads: ``/proc``; ``/readyz`` and ``/metrics`` of each process it is told of.
+Writes: the topic ``health``, the table ``ops.health``.
+On failure: health is unknown, which trips no breaker and releases none.
+On restart: it measures anew.
 """
