@@ -17,7 +17,8 @@ from recio.domain.errors import InvalidValue
 from recio.domain.units import HOUR_US, SECOND_US, format_time_us, parse_time_us
 from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.world.listings import is_paused
-from recio.exchange_simulator.world.prices import SimulatedPrices
+from recio.exchange_simulator.world.live import LivePrices
+from recio.exchange_simulator.world.prices import Prices, SimulatedPrices
 from recio.exchange_simulator.world.recording import RecordedWorld
 from recio.exchange_simulator.world.simulated import SimulatedWorld
 from recio.ports import Clock
@@ -55,7 +56,16 @@ class RecordingSource:
     market: str = "26MAY130915-15"
 
 
-Source = MinutesSource | RecordingSource
+@dataclass(frozen=True, slots=True)
+class LiveSource:
+    """Prices that somebody tells (``LivePrices.tell``); ``start_us`` is the wall time at the start."""
+
+    prices: LivePrices
+    start_us: int
+    seed: int = 0
+
+
+Source = MinutesSource | RecordingSource | LiveSource
 
 DEFAULT_STARTS: Final = {
     "2024q3": "2024-07-30T13:48:00-04:00",
@@ -111,6 +121,8 @@ def attach(exchange: Exchange, source: Source, *, is_fine: bool = True) -> World
     """
     if isinstance(source, RecordingSource):
         return World(_recorded(exchange, source, is_fine=is_fine))
+    if isinstance(source, LiveSource):
+        return _simulated(exchange, source.prices, source.start_us, source.seed, is_fine=is_fine)
     if source.name not in DEFAULT_STARTS:
         raise InvalidValue(
             f"no minutes are called {source.name!r}; there are {', '.join(DEFAULT_STARTS)}"
@@ -120,13 +132,18 @@ def attach(exchange: Exchange, source: Source, *, is_fine: bool = True) -> World
     if start_us is None:
         start_us = parse_time_us(DEFAULT_STARTS[source.name])
     _check_start(prices, start_us)
-    world = SimulatedWorld(exchange, prices, start_us=start_us, seed=source.seed, is_fine=is_fine)
-    return World(world)
+    return _simulated(exchange, prices, start_us, source.seed, is_fine=is_fine)
 
 
 def recordings() -> tuple[str, ...]:
     """Return the tickers of the recorded markets."""
     return tuple(_RECORDINGS)
+
+
+def _simulated(
+    exchange: Exchange, prices: Prices, start_us: int, seed: int, *, is_fine: bool
+) -> World:
+    return World(SimulatedWorld(exchange, prices, start_us=start_us, seed=seed, is_fine=is_fine))
 
 
 def _recorded(exchange: Exchange, source: RecordingSource, *, is_fine: bool) -> RecordedWorld:

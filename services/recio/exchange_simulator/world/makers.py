@@ -46,6 +46,7 @@ _UNKNOWN: Final = -1
 _REFRESH_S: Final = 16
 _QUIET_REFRESH_S: Final = 240
 _SIZES_S: Final = 4
+_QUIET_SIZES_S: Final = 64
 _MARKET_ERROR: Final = (0.03, 20)
 _SPREAD_S: Final = 10
 
@@ -153,23 +154,28 @@ class Quotes:
         the event.
         """
         self.distance = distance_of(outlook, self.strike)
-        error += _MARKET_ERROR[0] * self._error.at(at_s)
+        second = self._sizes_second(int(at_s))
+        error += _MARKET_ERROR[0] * self._error.at(second)
         price_e4 = 10_000 * mixture_cdf(self.distance + error)
-        bid_e4, ask_e4 = self._touch(price_e4, at_s)
-        second = int(at_s)
-        if abs(self.distance) > NEAR_DEVIATIONS:
-            second -= second % _SIZES_S
+        bid_e4, ask_e4 = self._touch(price_e4, second)
         shape = bid_e4, ask_e4, second
         if shape == self._shape:
             return None
         self._shape = shape
         return self._levels(bid_e4, second, 0), self._levels(10_000 - ask_e4, second, 256)
 
-    def _touch(self, price_e4: float, at_s: float) -> tuple[int, int]:
+    def _sizes_second(self, second: int) -> int:
+        """Return the second at which spread and sizes were drawn."""
+        distance = abs(self.distance)
+        if distance <= NEAR_DEVIATIONS:
+            return second
+        return second - second % (_SIZES_S if distance <= QUOTED_DEVIATIONS else _QUIET_SIZES_S)
+
+    def _touch(self, price_e4: float, second: int) -> tuple[int, int]:
         """Return best bid and ask; 0 and 10 000 stand for an empty side."""
         grid = self._grid
         tick = grid.tick_at(price_e4)
-        chance = self._digest[(int(at_s) // _SPREAD_S) & 255] & 31
+        chance = self._digest[(second // _SPREAD_S) & 255] & 31
         if tick != grid.tick_e4 or not 1_000 <= price_e4 <= 9_000:
             ticks = grid.edge_spreads[chance]
         elif 3_000 <= price_e4 <= 7_000:

@@ -44,6 +44,10 @@ class Prices(Protocol):
     start_s: int
     end_s: int
 
+    def bar(self, minute_s: int) -> Ohlc | None:
+        """Return open, high, low and close of the index in one minute."""
+        ...
+
     def index(self, second: int) -> int | None:
         """Return the index of one second."""
         ...
@@ -113,7 +117,8 @@ def _fixed_points(bar: Ohlc, words: Sequence[int]) -> list[tuple[int, int]]:
     last_s = MINUTE_S - 1
     wanted = [value for value in (high, low) if value not in (opened, close)]
     if len(wanted) == 2:
-        is_high_first = (high - opened) + (low - close) <= (opened - low) + (close - high)
+        # A falling minute is shorter by way of its high, a rising one by way of its low.
+        is_high_first = close <= opened
         if (words[MINUTE_S] < _SHORTER_FIRST) is not is_high_first:
             wanted.reverse()
     seconds = sorted({1 + words[MINUTE_S + 1 + i] % (last_s - 1) for i in range(len(wanted))})

@@ -27,7 +27,7 @@ from recio.domain.errors import InvalidValue
 from recio.domain.units import PRICE_ONE_E4, SECOND_US
 from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.specs import Candle, EventSpec, Side, Taken
-from recio.exchange_simulator.world import listings
+from recio.exchange_simulator.world import listings, members
 from recio.exchange_simulator.world.frames_book import LevelChange, level_changes
 from recio.exchange_simulator.world.prices import CENT_E6
 
@@ -226,7 +226,7 @@ class RecordedWorld:
 
     def _rebuild(self, resumed_us: int) -> None:
         """Take in what happened before a restart, members' fills included, in order."""
-        takes = iter(sorted(_members_took(self._exchange, self._ticker), key=lambda t: t.at_us))
+        takes = iter(members.taken(self._exchange, self._ticker))
         take = next(takes, None)
         while self._position < len(self._changes):
             change = self._changes[self._position]
@@ -277,18 +277,3 @@ class RecordedWorld:
             now_us,
             expiration_value=listings.value_words(value_cents),
         )
-
-
-def _members_took(exchange: Exchange, ticker: str) -> list[Taken]:
-    """Return what members took of anonymous quantity in a market, from their fills."""
-    fills = [
-        fill for of in exchange.state.fills_of.values() for fill in of if fill.ticker == ticker
-    ]
-    between_members = {fill.trade_id for fill in fills if not fill.is_taker}
-    found = []
-    for fill in fills:
-        if fill.is_taker and fill.trade_id not in between_members:
-            side: Side = "no" if fill.is_bid else "yes"
-            price_e4 = PRICE_ONE_E4 - fill.price_e4 if fill.is_bid else fill.price_e4
-            found.append(Taken(ticker, side, price_e4, fill.qty_e2, 0, fill.at_us))
-    return found

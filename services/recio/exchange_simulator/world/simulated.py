@@ -23,8 +23,8 @@ from recio.domain import tickers
 from recio.domain.units import SECOND_US
 from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.specs import Candle, EventSpec
-from recio.exchange_simulator.world import listings
-from recio.exchange_simulator.world.prices import CENT_E6, SimulatedPrices
+from recio.exchange_simulator.world import listings, members
+from recio.exchange_simulator.world.prices import CENT_E6, Prices
 from recio.exchange_simulator.world.trading import BLOCK_S, RUN_UP_S, SLOTS_US, LiveEvent
 
 _HOUR_S: Final = 3600
@@ -33,6 +33,7 @@ _STRIKE_S: Final = listings.STRIKE_DELAY_US // SECOND_US
 _SPOT_SLOT: Final = 1
 _CANDLE_HOURS: Final = 6
 _OLDEST_VALUE_S: Final = 4 * 3600
+TAKEN_S: Final = 16
 _SECOND_SLOTS: Final = len(SLOTS_US)
 
 
@@ -46,7 +47,7 @@ class SimulatedWorld:
     def __init__(
         self,
         exchange: Exchange,
-        prices: SimulatedPrices,
+        prices: Prices,
         *,
         start_us: int,
         seed: int = 0,
@@ -60,7 +61,7 @@ class SimulatedWorld:
         self._live: dict[str, LiveEvent] = {}
         self._closed: list[tuple[int, EventSpec]] = []
         self._next_slot = 0
-        self._takers_from_s = 0
+        self._resumed_s = 0
         self._second: int | None = None
         """The second whose index is published; None before the first step."""
 
@@ -93,8 +94,8 @@ class SimulatedWorld:
             exchange.list_series(series)
         stopped_s = exchange.now_us // SECOND_US if exchange.open_events() else hour_s
         resumed_s = min(max(stopped_s, hour_s), now_s)
-        first_s = (resumed_s - RUN_UP_S) // BLOCK_S * BLOCK_S
-        self._takers_from_s = resumed_s
+        first_s = max((resumed_s - RUN_UP_S) // BLOCK_S * BLOCK_S, hour_s)
+        self._resumed_s = resumed_s
         self._publish_history(first_s, now_s)
         self._list_events(first_s)
         self._begin_second(first_s)
@@ -129,6 +130,8 @@ class SimulatedWorld:
             self._renew_live(second)
         self._determine(second * SECOND_US)
         self._publish_index(second)
+        if second == self._resumed_s:
+            self._take_away()
         for event in self._live.values():
             if self._is_open(second * SECOND_US):
                 event.begin_second(second)
@@ -146,13 +149,24 @@ class SimulatedWorld:
         self._next_slot = last + 1
         if first <= _SPOT_SLOT <= last:
             self._publish_spot(self._second)
-        has_takers = self._second >= self._takers_from_s
+        has_takers = self._second >= self._resumed_s
         for event in self._live.values():
             event.run_slots(first, last, has_takers=has_takers)
 
     @staticmethod
     def _is_open(at_us: int) -> bool:
         return not listings.is_paused(at_us)
+
+    def _take_away(self) -> None:
+        """Leave out of the rebuilt books what members took in the seconds before the stop."""
+        since_us = (self._resumed_s - TAKEN_S) * SECOND_US
+        for event in self._live.values():
+            for market in event.spec.markets:
+                for one in members.taken(self._exchange, market.ticker, since_us):
+                    level = one.ticker, one.side, one.price_e4
+                    left_e2 = self._exchange.external_level(*level) - one.qty_e2
+                    at_us = self._resumed_s * SECOND_US
+                    self._exchange.set_external_level(*level, max(left_e2, 0), at_us)
 
     def _list_events(self, second: int) -> None:
         for spec in self._events_due(second):
@@ -185,19 +199,25 @@ class SimulatedWorld:
         if spec.series_ticker == listings.WINDOW:
             if now_us < spec.open_us + listings.STRIKE_DELAY_US:
                 return None
-            strike = listings.settlement_cents(self._prices, spec.open_us // SECOND_US)
+            strike = self._window_strike(spec, now_us)
             if strike is None:
                 return None
-            self._exchange.set_strike(
-                spec.markets[0].ticker,
-                strike * CENT_E6,
-                now_us,
-                yes_sub_title=listings.target_words(strike),
-            )
             strikes: tuple[int, ...] = (strike,)
         else:
             strikes = tuple((m.floor_strike_usd_e6 or 0) // CENT_E6 for m in spec.markets)
         return LiveEvent(self._exchange, self._prices, spec, strikes, seed=self._seed)
+
+    def _window_strike(self, spec: EventSpec, now_us: int) -> int | None:
+        """Return the strike in cents, told to the exchange if it has none; None: never known."""
+        ticker = spec.markets[0].ticker
+        known_usd_e6 = members.strike_usd_e6(self._exchange, ticker)
+        if known_usd_e6 is not None:
+            return known_usd_e6 // CENT_E6
+        strike = listings.settlement_cents(self._prices, spec.open_us // SECOND_US)
+        if strike is not None:
+            words = listings.target_words(strike)
+            self._exchange.set_strike(ticker, strike * CENT_E6, now_us, yes_sub_title=words)
+        return strike
 
     def _determine(self, now_us: int) -> None:
         for due_us, spec in list(self._closed):
@@ -207,28 +227,15 @@ class SimulatedWorld:
 
     def _settle(self, spec: EventSpec, now_us: int) -> None:
         value = self._settlement(spec.close_us // SECOND_US)
-        if value is None:
-            return
-        status = dict(self._exchange.event_status(spec.event_ticker))
-        for market in spec.markets:
-            if status[market.ticker] == "closed":
-                floor_usd_e6 = self._floor_usd_e6(spec, market.floor_strike_usd_e6)
-                if floor_usd_e6 is None:
-                    continue
-                kind = "greater_or_equal" if spec.series_ticker == listings.WINDOW else "greater"
+        kind = "greater_or_equal" if spec.series_ticker == listings.WINDOW else "greater"
+        for ticker, status in self._exchange.event_status(spec.event_ticker):
+            floor_usd_e6 = members.strike_usd_e6(self._exchange, ticker)
+            if status == "closed" and value is not None and floor_usd_e6 is not None:
                 won = listings.is_yes(kind, floor_usd_e6, value)
+                text = listings.value_words(value)
                 self._exchange.determine(
-                    market.ticker,
-                    "yes" if won else "no",
-                    now_us,
-                    expiration_value=listings.value_words(value),
+                    ticker, "yes" if won else "no", now_us, expiration_value=text
                 )
-
-    def _floor_usd_e6(self, spec: EventSpec, known_usd_e6: int | None) -> int | None:
-        if known_usd_e6 is not None:
-            return known_usd_e6
-        strike = listings.settlement_cents(self._prices, spec.open_us // SECOND_US)
-        return None if strike is None else strike * CENT_E6
 
     def _settlement(self, close_s: int) -> int | None:
         value = listings.settlement_cents(self._prices, close_s)

@@ -43,7 +43,7 @@ from recio.exchange_simulator.world.makers import (
     changes,
     distance_of,
 )
-from recio.exchange_simulator.world.prices import SimulatedPrices
+from recio.exchange_simulator.world.prices import Prices
 
 SLOTS_US: Final = tuple(60_000 + 120_000 * slot for slot in range(8))
 BLOCK_S: Final = 8
@@ -62,7 +62,7 @@ _TAKER_CONTRACTS: Final = quantile_table(
 class Volatility:
     """The makers' variance of a one-second return, one value a minute, kept for the last minute."""
 
-    def __init__(self, prices: SimulatedPrices) -> None:
+    def __init__(self, prices: Prices) -> None:
         self._prices = prices
         self._minute: int | None = None
         self._deviation: float | None = None
@@ -98,7 +98,7 @@ class LiveEvent:
     def __init__(
         self,
         exchange: Exchange,
-        prices: SimulatedPrices,
+        prices: Prices,
         spec: EventSpec,
         strikes: tuple[int, ...],
         *,
