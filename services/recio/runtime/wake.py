@@ -35,11 +35,16 @@ class Wake:
         """Wake the waiting loop."""
         self._event.set()
 
-    async def wait(self, at_most_s: float | None = None) -> None:
-        """Return at the next hint, after the poll interval, or after ``at_most_s`` wall seconds."""
+    async def wait(self, at_most_s: float | None = None) -> bool:
+        """Return at the next hint, after the poll interval, or after ``at_most_s`` wall seconds.
+
+        The result tells whether there was a hint.
+        """
         poll_s = self._database.poll_seconds
         limit_s = poll_s if at_most_s is None else min(poll_s, max(at_most_s, 0.0))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._event.wait()
+        is_hinted = self._event.is_set()
         self._event.clear()
+        return is_hinted

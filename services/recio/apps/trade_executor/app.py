@@ -39,6 +39,7 @@ class Executor:
         self._is_recovered = False
         self._busy: dict[UUID, asyncio.Task[None]] = {}
         self._wake = Wake(context.database, "orders", "switches", account=account)
+        self._intents = Wake(context.database, "intents", account=account)
         self._problem = "is recovering"
 
     async def run(self) -> None:
@@ -164,6 +165,12 @@ class Executor:
             # 404: it is over already. Its end arrives on the private stream or by reconciliation.
             self._context.log.info("cancel of %s: %s", row.order.order_id, error)
 
+    async def sign_ahead(self) -> None:
+        """Sign while the gate is still deciding: an RSA signature takes as long as a transaction."""
+        while True:
+            if await self._intents.wait() and self._rest.ahead is not None:
+                self._rest.ahead.refresh()
+
     def _say(self, problem: str) -> None:
         if problem != self._problem:
             self._context.log.info("%s", problem or "ready to send")
@@ -176,11 +183,14 @@ class Executor:
 
     def service(self) -> Service:
         """Return it as a service."""
-        tasks = [self._wake.listen, self.run, self.renew]
-        if self._rest.ahead is not None:
-            tasks.append(self._rest.ahead.keep_warm)
         return Service(
-            tasks=tasks,
+            tasks=(
+                self._wake.listen,
+                self._intents.listen,
+                self.run,
+                self.renew,
+                self.sign_ahead,
+            ),
             readiness=lambda: Readiness(is_ready=not self._problem, reason=self._problem),
             drain=self.drain,
         )
