@@ -3,7 +3,7 @@
 The holder renews in wall time of its own clock (never the database's). Another copy takes over at
 once when the holder's database session is gone, else when it has not renewed for lease + margin:
 the margin is longer than the exchange accepts a signature, so that what the old holder had signed
-can no longer be executed (docs/architecture.md, "Fencing").
+can no longer be executed (docs/decisions/0006).
 """
 
 from __future__ import annotations
