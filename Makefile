@@ -17,7 +17,9 @@ install: ## Make .venv from requirements.lock (nothing to do if it is there)
 
 .PHONY: ui
 ui: install ## Build the web page into the Python package
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" ui/build.sh
+	@if [ -n "$$(find ui -path ui/node_modules -prune -o -type f -newer $(PAGE) -print 2>&1)" ]; then \
+		echo "==> Web page"; ui/build.sh && touch $(PAGE); fi
+PAGE = services/recio/apps/main_app/static/index.html.gz
 
 ##@ Work on it
 
@@ -54,7 +56,8 @@ render: dev ## Write the parts of docs/ that follow from the code
 
 .PHONY: bench
 bench: dev ## Run the benchmarks of docs/performance.md (B=name for one)
-	@$(PYTHON) -m benchmarks $(B)
+	@for name in $(or $(B),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
+		echo "==> $$name"; $(PYTHON) benchmarks/$$name.py $(ARGS) || exit 1; done
 
 ##@ Maintain
 
