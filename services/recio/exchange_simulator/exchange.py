@@ -10,8 +10,9 @@ The world drives it with anonymous liquidity and index values; members drive it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from uuid import UUID
 
-from recio.domain.errors import InvalidValue
+from recio.domain.errors import Broken, InvalidValue
 from recio.domain.units import MINUTE_US
 from recio.exchange_simulator.core import liquidity, markets, pauses, timers
 from recio.exchange_simulator.core.index import Index
@@ -34,10 +35,14 @@ class Exchange:
     """Markets, books, members and money of one simulated exchange.
 
     ``state`` belongs to the API, the streams and the store; the world uses the methods here.
+    ``fresh`` is the source of secrets for generated keys, handed in by the shell.
     """
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(
+        self, config: Config | None = None, *, fresh: Callable[[], UUID] | None = None
+    ) -> None:
         self.state = State(config)
+        self.fresh = fresh or self._no_chance
         self.indexes: dict[str, Index] = {}
         self.spot = Spot()
 
@@ -229,6 +234,10 @@ class Exchange:
     def now_us(self) -> int:
         """Return the latest market time seen."""
         return self.state.now_us
+
+    @staticmethod
+    def _no_chance() -> UUID:
+        raise Broken("this exchange was given no source of secrets: pass fresh= or a public key")
 
     def _market(self, ticker: str) -> Market:
         found = self.state.markets.get(ticker)

@@ -25,6 +25,7 @@ _names = count(1)
 
 
 def hourly_event() -> EventSpec:
+    """Return an hourly ladder of two strikes."""
     return EventSpec(
         event_ticker=EVENT,
         series_ticker="KXBTCD",
@@ -49,6 +50,7 @@ def hourly_event() -> EventSpec:
 
 
 def quarter_event() -> EventSpec:
+    """Return a 15-minute event whose strike is not known yet."""
     return EventSpec(
         event_ticker=QUARTER_EVENT,
         series_ticker="KXBTC15M",
@@ -69,6 +71,7 @@ def quarter_event() -> EventSpec:
 
 
 def exchange(config: Config | None = None, *, fee_type: str = "quadratic") -> Exchange:
+    """Return an exchange with both events, twelve minutes before their close."""
     made = Exchange(config)
     for ticker in ("KXBTCD", "KXBTC15M"):
         made.list_series(SeriesSpec(ticker=ticker, title="Bitcoin", fee_type=fee_type))
@@ -80,6 +83,7 @@ def exchange(config: Config | None = None, *, fee_type: str = "quadratic") -> Ex
 
 
 def member(on: Exchange, name: str = "alice", dollars: int = 1000, shard: int = 2) -> Account:
+    """Open an account with cash on a shard."""
     return accounts.open_account(on.state, name, dollars * 1_000_000, shard, on.now_us)
 
 

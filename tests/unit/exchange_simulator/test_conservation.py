@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.exchange_simulator.builders import CLOSE_US, LOW, SECOND, exchange, member, place
 
 from recio.exchange_simulator.core import orders
 from recio.exchange_simulator.core.orders import Amendment
 from recio.exchange_simulator.core.refusals import Refusal
-from tests.unit.exchange_simulator.builders import CLOSE_US, LOW, SECOND, exchange, member, place
 
 PRICES = st.integers(1, 99).map(lambda cents: cents * 100)
 QUANTITIES = st.integers(1, 3_000)
@@ -32,7 +34,7 @@ ACTIONS = st.one_of(
 )
 
 
-def run(on, members, action):
+def _run(on, members, action):
     kind, *rest = action
     if kind == "level":
         on.set_external_level(LOW, *rest, on.now_us)
@@ -49,18 +51,16 @@ def run(on, members, action):
         if kind == "cancel":
             orders.cancel(on.state, members[rest[0]], order.order_id, 2)
         else:
-            change = Amendment(
-                ticker=LOW, is_bid=order.is_bid, price_e4=rest[2], qty_e2=rest[3]
-            )
+            change = Amendment(ticker=LOW, is_bid=order.is_bid, price_e4=rest[2], qty_e2=rest[3])
             orders.amend(on.state, members[rest[0]], order.order_id, change)
 
 
-def total_money(on):
+def _total_money(on):
     cash = sum(sum(account.cash_e6.values()) for account in on.state.accounts.values())
     return cash + on.state.house.cash_e6 + on.state.house.fees_e6
 
 
-def assert_sound(on):
+def _assert_sound(on):
     book = on.state.markets[LOW].book
     bid, ask = book.bids.best(), book.asks.best()
     assert bid is None or ask is None or bid.price_e4 < ask.price_e4
@@ -88,15 +88,13 @@ def test_random_flow_conserves_money_and_contracts_and_never_crosses_the_book(ac
     on = exchange(fee_type="quadratic_with_maker_fees")
     members = {name: member(on, name, dollars=50) for name in ("alice", "bob", "carol")}
     for action in actions:
-        try:
-            run(on, members, action)
-        except Refusal:
-            pass
-        assert_sound(on)
-        assert total_money(on) == 150_000_000
+        with suppress(Refusal):
+            _run(on, members, action)
+        _assert_sound(on)
+        assert _total_money(on) == 150_000_000
     on.advance(CLOSE_US)
     on.determine(LOW, result, CLOSE_US, expiration_value="1.00", yes_payout_cents=37)
     on.advance(CLOSE_US + 61 * SECOND)
-    assert total_money(on) == 150_000_000
+    assert _total_money(on) == 150_000_000
     assert all(account.held_e6.get(2, 0) == 0 for account in on.state.accounts.values())
     assert all(p.position_e2 == 0 for p in on.state.positions.values())

@@ -47,7 +47,7 @@ def set_level(state: State, market: Market, side: Side, price_e4: int, qty_e2: i
     elif delta < 0 and level:
         _withdraw(state, market, level, -delta, is_bid=is_bid)
     if delta:
-        state.listener.ticker_changed(market)
+        state.touch_top(market)
     return True
 
 

@@ -125,7 +125,7 @@ def close(state: State, market: Market) -> None:
         state.listener.market_changed(market, "close_date_updated")
     market.book.clear()
     state.listener.book_reset(market)
-    state.listener.ticker_changed(market)
+    state.touch_top(market)
     state.touch_market(market)
 
 

@@ -48,7 +48,7 @@ def sweep(state: State, market: Market, taker: Taker) -> None:
         _meet(state, market, taker, level, qty_e2)
         side.drop_if_empty(level)
     if taker.traded_e2:
-        state.listener.ticker_changed(market)
+        state.touch_top(market)
 
 
 def _is_reached(taker: Taker, price_e4: int) -> bool:
@@ -148,6 +148,7 @@ def _count(state: State, market: Market, trade: Trade, open_interest_e2: int) ->
     market.open_interest_e2 = max(market.open_interest_e2 + open_interest_e2, 0)
     market.last_price_e4 = trade.price_e4
     market.last_size_e2 = trade.qty_e2
+    market.candles.trade(trade.price_e4, trade.qty_e2, market.open_interest_e2, state.now_us)
     state.touch_market(market)
     state.trades.append(trade)
     state.changes.trades.append(trade)
@@ -164,7 +165,6 @@ def _fill(state: State, market: Market, order: Order, trade: Trade, *, is_taker:
     accounts.apply_to_position(position, price_e4, qty_e2, is_bid=order.is_bid)
     position.fees_e6 += one.net_e6
     position.open_fees_e6 += one.net_e6 * opening // qty_e2
-    position.updated_us = state.now_us
     order.accumulator_e6 = one.accumulator_e6
     _count_on_order(order, price_e4, qty_e2, one.net_e6, is_taker=is_taker)
     accounts.pay(state, account, market.exchange_index, revenue - one.net_e6)
@@ -189,14 +189,13 @@ def _fill(state: State, market: Market, order: Order, trade: Trade, *, is_taker:
     )
     state.fills_of.setdefault(order.account, []).append(fill)
     state.changes.fills.append(fill)
-    state.changes.positions[order.account, market.ticker] = position
     if not is_taker and order.remaining_e2 == 0:
         resting.forget(state, market, order)
     accounts.hold(state, account, market)
     resting.enforce_margin(state, account, market.exchange_index)
     state.listener.filled(fill, order)
     state.touch_order(order)
-    state.listener.position_changed(position)
+    state.touch_position(position)
     groups.matched(state, order.group_id, qty_e2)
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Literal
 
 from recio.exchange_simulator.core.book import Book
+from recio.exchange_simulator.core.candles import Candles
 from recio.exchange_simulator.core.fees import FeeTerms
 from recio.exchange_simulator.specs import EventSpec, MarketSpec, PriceRange
 
@@ -248,11 +249,22 @@ class Market:
     settled_us: int | None = None
     resting: dict[str, Order] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
+    candles: Candles = field(default_factory=Candles)
 
     @property
     def ticker(self) -> str:
         """Return the market's ticker."""
         return self.spec.ticker
+
+    def yes_bid(self) -> tuple[int, int]:
+        """Return price and quantity of the best YES bid; (0, 0) without one."""
+        best = self.book.bids.best()
+        return (best.price_e4, best.total_e2) if best else (0, 0)
+
+    def yes_ask(self) -> tuple[int, int]:
+        """Return price and quantity of the best YES ask; (10_000, 0) without one."""
+        best = self.book.asks.best()
+        return (best.price_e4, best.total_e2) if best else (10_000, 0)
 
     @property
     def fee_terms(self) -> FeeTerms:

@@ -89,4 +89,4 @@ def release_client_order_id(state: State, order: Order) -> None:
 
 def _tell(state: State, market: Market, order: Order, delta_e2: int) -> None:
     state.listener.book_changed(market, order.price_e4, delta_e2, order, is_bid=order.is_bid)
-    state.listener.ticker_changed(market)
+    state.touch_top(market)

@@ -45,7 +45,7 @@ def pay_all(state: State, market: Market) -> None:
         if position.position_e2:
             _pay(state, name, market, position)
         position.is_settled = True
-        state.changes.positions[name, market.ticker] = position
+        state.touch_position(position)
     # The house keeps what the members are not paid: its position simply ends.
     state.house.positions_e2.pop(market.ticker, None)
 
@@ -73,9 +73,7 @@ def _pay(state: State, name: str, market: Market, position: Position) -> None:
     )
     position.realized_e6 += revenue_cents * _CENT_E6 - cost
     position.position_e2 = position.cost_e6 = position.open_fees_e6 = 0
-    position.updated_us = state.now_us
     state.settlements_of.setdefault(name, []).append(done)
     state.changes.settlements.append(done)
     accounts.pay(state, state.accounts[name], market.exchange_index, revenue_cents * _CENT_E6)
     state.house.cash_e6 -= revenue_cents * _CENT_E6
-    state.listener.position_changed(position)

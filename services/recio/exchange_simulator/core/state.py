@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from heapq import heappush
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar, cast
 
 from recio.exchange_simulator.core.fees import MEMBER_PRECISION_E6
 from recio.exchange_simulator.core.naming import derived_uuid
@@ -31,6 +32,9 @@ from recio.exchange_simulator.core.refusals import Refusal, market_not_found
 from recio.exchange_simulator.specs import CRYPTO_SHARD, SeriesSpec, Taken
 
 SHARDS: Final = {0: "Default", 1: "Combos and exotics", CRYPTO_SHARD: "Crypto", 3: "Sports"}
+T = TypeVar("T")
+
+HISTORY_US: Final = 60_000_000
 RECENT_TRADES: Final = 20_000
 """Public trades kept in memory: about an hour of a busy ladder; older ones are forgotten."""
 
@@ -42,7 +46,8 @@ class Config:
     ``is_client_order_id_used_forever``: demo showed that a canceled order keeps its
     client_order_id used; False frees it when the order is done. ``is_post_only_rejected``: refuse
     with 400 (seen on demo in June 2026) instead of accepting and canceling (changelog 2026-06-04).
-    ``read_lag_ms``: how old portfolio reads are.
+    ``read_lag_ms``: how old portfolio reads are. ``has_history``: remember a minute of versions, so
+    that a read lag switched on later (by an injected fault) shows the true past.
     """
 
     namespace: str = "paper"
@@ -53,6 +58,7 @@ class Config:
     read_lag_ms: int = 0
     settle_delay_seconds: int = 0
     has_weekly_pause: bool = True
+    has_history: bool = False
 
 
 class Listener(Protocol):
@@ -206,6 +212,7 @@ class State:
         self.held_in: dict[tuple[str, str], int] = {}
         self.resting_of: dict[tuple[str, str], dict[str, Order]] = {}
         self.house = House()
+        self.versions: dict[tuple[str, ...], deque[tuple[int, object]]] = {}
 
     def next_number(self) -> int:
         """Return the next number of the persisted counter."""
@@ -266,13 +273,20 @@ class State:
     def touch_order(self, order: Order) -> None:
         """Note that an order changed, and tell the streams."""
         order.updated_us = self.now_us
+        self.keep_version(("order", order.order_id), order)
         self.changes.orders[order.order_id] = order
         self.changes.is_urgent = True
         self.listener.order_changed(order)
 
+    def touch_top(self, market: Market) -> None:
+        """Note that top of book or figures of a market may have changed."""
+        market.candles.quote(market.yes_bid()[0], market.yes_ask()[0], self.now_us)
+        self.listener.ticker_changed(market)
+
     def touch_account(self, account: Account) -> None:
         """Note that an account's money changed."""
         account.updated_us = self.now_us
+        self.keep_version(("account", account.account), account)
         self.changes.accounts[account.account] = account
         self.changes.is_urgent = True
 
@@ -283,6 +297,40 @@ class State:
         if event_type:
             self.changes.is_urgent = True
             self.listener.market_changed(market, event_type)
+
+    def touch_position(self, position: Position) -> None:
+        """Note that a position changed, and tell the streams."""
+        position.updated_us = self.now_us
+        key = (position.account, position.ticker)
+        self.keep_version(("position", *key), position)
+        self.changes.positions[key] = position
+        self.listener.position_changed(position)
+
+    def keep_version(self, key: tuple[str, ...], record: object) -> None:
+        """Keep a copy for reads that lag behind; nothing when they do not."""
+        lag_us = max(self.config.read_lag_ms * 1000, HISTORY_US * self.config.has_history)
+        if lag_us == 0:
+            self.versions.pop(key, None)
+            return
+        kept = self.versions.setdefault(key, deque())
+        kept.append((self.now_us, deepcopy(record)))
+        while len(kept) > 1 and kept[1][0] <= self.now_us - lag_us:
+            kept.popleft()
+
+    def as_read(self, key: tuple[str, ...], record: T) -> T | None:
+        """Return a record as a lagging read shows it; None: not visible yet."""
+        if self.config.read_lag_ms == 0 or key not in self.versions:
+            return record
+        cutoff = self.as_of_us()
+        shown: T | None = None
+        for at_us, version in self.versions[key]:
+            if at_us <= cutoff:
+                shown = cast("T", version)
+        return shown
+
+    def as_of_us(self) -> int:
+        """Return the time up to which portfolio reads are complete."""
+        return self.now_us - self.config.read_lag_ms * 1000
 
     def take_changes(self) -> Changes:
         """Return what changed and start anew."""
