@@ -287,7 +287,7 @@ health) use the environment ``shared``."""
 SHARED_TOPICS: Final = frozenset({"changes", "health"})
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Message)
+_decoder: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)
 
 
 def encode(message: Message) -> bytes:
