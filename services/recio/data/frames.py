@@ -3,7 +3,7 @@
 A recording is a sequence of frames in order of receipt. ``received_ms`` is the recorder's clock,
 some tenths of a second behind the exchange's, so it can precede ``at_us``, the exchange's own time.
 Prices are 1e-4 dollar, counts 1e-2 contract. NO levels are priced on the NO scale, as sent.
-``message`` gives a frame back as the exchange sent it (the recorder kept no ``sid``: 1 is put in).
+``message`` gives a frame back as the exchange sent it (the recorder kept no ``sid``).
 
 Layout of a file (xz): one JSON object, a column a field, because columns compress five times better
 than frames. ``kinds`` has one letter a frame (s snapshot, d delta, t ticker, m market), ``received``
@@ -228,15 +228,15 @@ class _Writer:
             document.strikes.append((frame.status, frame.close_us // SECOND_US, strike_e2))
 
 
-def message(frame: SnapshotFrame | DeltaFrame | TickerFrame) -> bytes:
-    """Return the frame as the exchange sent it, in JSON, with ``sid`` 1."""
+def message(frame: SnapshotFrame | DeltaFrame | TickerFrame, *, sid: int = 1) -> bytes:
+    """Return the frame as the exchange sent it, in JSON; ``sid`` was not recorded."""
     if isinstance(frame, SnapshotFrame):
         body = _snapshot_body(frame)
     elif isinstance(frame, DeltaFrame):
         body = _delta_body(frame)
     else:
         body = _ticker_body(frame)
-    envelope: dict[str, object] = {"type": type(frame).__struct_config__.tag, "sid": 1}
+    envelope: dict[str, object] = {"type": type(frame).__struct_config__.tag, "sid": sid}
     if not isinstance(frame, TickerFrame):
         envelope["seq"] = frame.seq
     return msgspec.json.encode(envelope | {"msg": body})
