@@ -5,7 +5,7 @@ browser that looks at the account makes the stale sections be read, at most ten 
 hint can be lost with the bus, so what is looked at is read again every ten seconds besides.
 Documents (see ``board``), all under ``account/<name>/``:
 
-    money  automation  switches  settings  trade/<id>  stop/<id>  value/<id>  intent/<id>
+    money  automation  decision  switches  settings  trade/<id>  stop/<id>  value/<id>  intent/<id>
 
 and ``accounts`` (the list) and ``database`` (whether it answers).
 """
@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from recio.adapters.postgres.config import effective_config
 from recio.apps.main_app import reads, settings_view, valuation
 from recio.apps.main_app.board import Board
 from recio.apps.main_app.market import Market
-from recio.domain.account_config import AccountConfig
+from recio.domain.account_config import AccountConfig, Model
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import Change
+from recio.domain.units import SECOND_US
 from recio.ports import Clock, Database, Transaction
 
 PAUSE_S: Final = 0.1
@@ -46,7 +47,10 @@ SECTIONS: Final[dict[str, frozenset[str]]] = {
     "trades": frozenset({"trades", "stops", "money"}),
 }
 """Table of schema trading -> what must be read again when it changes."""
-ALL: Final = frozenset(section for part in SECTIONS.values() for section in part)
+ALL: Final = frozenset(section for part in SECTIONS.values() for section in part) | {"decision"}
+DECISION_US: Final = SECOND_US
+"""Decisions follow snapshots and have no hints of their own: the newest is read at most once a
+second of wall time, when a snapshot has come."""
 
 
 class Accounts:
@@ -60,9 +64,11 @@ class Accounts:
         self._stale: dict[str, set[str]] = {}
         self._watched: dict[str, int] = {}
         self._wake = asyncio.Event()
+        self._decision_us = 0
         self._trades: dict[str, dict[str, reads.Row]] = {}
         self._readers: dict[str, Callable[[Transaction, str], Awaitable[None]]] = {
             "automation": self._read_automation,
+            "decision": self._read_decision,
             "intents": self._read_intents,
             "money": self._read_money,
             "settings": self._read_settings,
@@ -85,6 +91,15 @@ class Accounts:
             self._stale.setdefault(account, set()).update(sections)
         self._wake.set()
 
+    def note_snapshot(self) -> None:
+        """A snapshot came: there may be a newer decision."""
+        now = self._clock.wall_us()
+        if self._watched and now >= self._decision_us + DECISION_US:
+            self._decision_us = now
+            for account in self._watched:
+                self._stale.setdefault(account, set()).add("decision")
+            self._wake.set()
+
     def watch(self, account: str) -> None:
         """Somebody looks at the account from now on."""
         self._watched[account] = self._watched.get(account, 0) + 1
@@ -105,6 +120,7 @@ class Accounts:
             self.environments = {row["account"]: row["environment"] for row in rows}
             for row in rows:
                 self.configs[row["account"]] = await effective_config(tx, row["account"])
+        self._market.models = {self.model_of(row["account"]) for row in rows} or {Model.VOLATILITY}
         for row in rows:
             row["series"] = [item.value for item in self.configs[row["account"]].series]
         self._board.put("accounts", rows)
@@ -138,16 +154,24 @@ class Accounts:
                 await self._readers[section](tx, account)
         self._answers("")
 
+    def model_of(self, account: str | None) -> Model:
+        """Return whose probabilities the account trades on."""
+        config = self.configs.get(account) if account else None
+        return config.strategy.model if config else Model.VOLATILITY
+
     def publish_values(self, account: str) -> None:
         """Value the account's open trades at the newest snapshot."""
         environment = self.environments.get(account)
         if environment is None:
             return
-        values: dict[str, Any] = {}
-        for trade_id, trade in self._trades.get(account, {}).items():
-            if trade["filled_qty_e2"] > trade["exited_qty_e2"] and trade["pnl_usd_e6"] is None:
-                found = self._market.find_row(environment, trade["market_ticker"])
-                values[trade_id] = valuation.value(trade, *(found or (None, None)))
+        model = self.model_of(account)
+        values: dict[str, object] = {
+            trade_id: valuation.value(
+                trade, self._market.find_row(environment, trade["market_ticker"]), model
+            )
+            for trade_id, trade in self._trades.get(account, {}).items()
+            if valuation.is_held(trade)
+        }
         self._board.replace(f"account/{account}/value/", values)
 
     async def _refresh_watched(self) -> None:
@@ -200,6 +224,9 @@ class Accounts:
 
     async def _read_automation(self, tx: Transaction, account: str) -> None:
         self._board.put(f"account/{account}/automation", await reads.automation(tx, account))
+
+    async def _read_decision(self, tx: Transaction, account: str) -> None:
+        self._board.put(f"account/{account}/decision", await reads.decision(tx, account))
 
     async def _read_switches(self, tx: Transaction, account: str) -> None:
         self._board.put(f"account/{account}/switches", await reads.switches(tx, account))

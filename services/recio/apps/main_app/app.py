@@ -21,7 +21,7 @@ from recio.apps.main_app.market import Market
 from recio.apps.main_app.routes import accounts, controls, login, market, orders, trades
 from recio.apps.main_app.sessions import COOKIE, Attempts, Sessions
 from recio.domain.errors import Rejected, Unavailable
-from recio.domain.messages import Change, PriceUpdate
+from recio.domain.messages import Change, PriceUpdate, Snapshot
 from recio.domain.units import SECOND_US
 from recio.ports import Bus
 from recio.runtime.service import AsgiApp, Readiness, Service, ServiceContext
@@ -126,6 +126,8 @@ async def _follow(bus: Bus, known: Market, books: Accounts, price: PriceAnswer) 
         known.apply(message)
         if isinstance(message, PriceUpdate):
             price.update(message)
+        elif isinstance(message, Snapshot):
+            books.note_snapshot()
 
 
 async def _keep_accounts(desk: Desk) -> None:

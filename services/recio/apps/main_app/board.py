@@ -8,7 +8,7 @@ gone until every reader has passed it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,7 +59,7 @@ class Board:
         if key in self._documents:
             self._set(key, _GONE)
 
-    def replace(self, prefix: str, documents: dict[str, object]) -> None:
+    def replace(self, prefix: str, documents: Mapping[str, object]) -> None:
         """Make ``documents`` all that there is under ``prefix``; their keys are without it."""
         for key, value in documents.items():
             self.put(prefix + key, value)

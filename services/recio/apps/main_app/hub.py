@@ -59,6 +59,7 @@ class Reader:
         self.account: str | None = None
         self.event: str | None = None
         self.environment = ""
+        self.view: tuple[object, ...] = ()
         self.seen = 0
         self.seq = -1
         self.changed = asyncio.Event()
@@ -170,6 +171,7 @@ class Hub:
                 "account": reader.account,
                 "environment": reader.environment,
                 "event": reader.event,
+                "model": self._accounts.model_of(reader.account).value,
             }
             frame["history"] = {
                 symbol: self._market.history(name, symbol)
@@ -191,9 +193,10 @@ class Hub:
             else next((name for name, _ in self._market.prices), "")
         )
         event = self._event(environment, account, reader.wanted.event)
-        if (account, environment, event) != (reader.account, reader.environment, reader.event):
+        view = (account, environment, event, self._accounts.model_of(account))
+        if view != reader.view:
             self._look_at(reader, account)
-            reader.environment, reader.event, reader.seq = environment, event, -1
+            reader.view, reader.environment, reader.event, reader.seq = view, environment, event, -1
 
     def _event(self, environment: str, account: str | None, wanted: str | None) -> str | None:
         live = self._market.live_events(environment)
@@ -224,7 +227,7 @@ class Hub:
             f"price/{name}/",
             f"point/{name}/",
             f"event/{name}/",
-            f"row/{name}/{reader.event}/",
+            f"row/{name}/{reader.event}/{self._accounts.model_of(reader.account).value}/",
             f"account/{reader.account}/",
         )
 

@@ -7,7 +7,7 @@ minutes after its close. Documents (see ``board``):
     point/<environment>/<symbol>      [at_us, price_usd_e6, score_e6] of the newest second
     exchange/<environment>/status        the newest ExchangeStatus
     event/<environment>/<event>       a snapshot without its rows
-    row/<environment>/<event>/<ticker>   one of its strikes
+    row/<environment>/<event>/<model>/<ticker>   one of its strikes, by a model that is in use
     health/<service>/<account>        what system_monitor measured
 """
 
@@ -19,6 +19,8 @@ from typing import Any, Final
 import msgspec
 
 from recio.apps.main_app.board import Board
+from recio.apps.main_app.valuation import row_for
+from recio.domain.account_config import Model
 from recio.domain.messages import (
     EventMarkets,
     ExchangeStatus,
@@ -53,6 +55,7 @@ class Market:
         self._markets: dict[tuple[str, str], EventMarkets] = {}
         self._points: dict[tuple[str, str], deque[Point]] = {}
         self._changed: set[tuple[str, str]] = set()
+        self.models: set[Model] = {Model.VOLATILITY}
 
     def apply(self, message: Message) -> None:
         """Take one message of the bus."""
@@ -183,7 +186,9 @@ class Market:
     def _publish_event(self, snapshot: Snapshot) -> None:
         key = (snapshot.environment, snapshot.event_ticker)
         self._board.put(_event_key(*key), _header(snapshot))
-        self._board.replace(_rows_key(*key), {row.ticker: row for row in snapshot.rows})
+        for model in self.models:
+            rows = {row.ticker: row_for(snapshot, row, model) for row in snapshot.rows}
+            self._board.replace(f"{_rows_key(*key)}{model.value}/", rows)
 
 
 def _event_key(environment: str, event_ticker: str) -> str:

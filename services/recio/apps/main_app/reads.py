@@ -6,6 +6,7 @@ functions run inside a transaction of the caller and write nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +16,7 @@ from recio.domain.account_config import Risk
 from recio.domain.risk import Exposure, breaches
 from recio.domain.tickers import new_york_day_start_us
 from recio.domain.units import USD_E6, time_us
+from recio.engine.records import read_entry
 from recio.ports import Transaction
 
 Row = dict[str, Any]
@@ -126,6 +128,23 @@ async def automation(tx: Transaction, account: str) -> Row | None:
         tx, "status, body, changed_at", "FROM trading.automation WHERE account = %s", account
     )
     return rows[0] if rows else None
+
+
+async def decision(tx: Transaction, account: str) -> Row | None:
+    """Return the newest entry decision: what stood against it, and against how many strikes."""
+    rows = await fetch(
+        tx,
+        "event_ticker, generation, at, body",
+        "FROM trading.decisions WHERE account = %s AND kind = 'entry' ORDER BY at DESC LIMIT 1",
+        account,
+    )
+    if not rows:
+        return None
+    row = rows[0]
+    body = read_entry(row.pop("body"))
+    gates = Counter(strike.gate or "bought" for strike in body.strikes)
+    strikes = {strike.ticker: (strike.side, strike.gate) for strike in body.strikes}
+    return {**row, "gate": body.gate, "gates": dict(gates), "strikes": strikes}
 
 
 async def stops(tx: Transaction, account: str) -> list[Row]:

@@ -18,11 +18,12 @@ from recio.adapters.postgres.config import effective_config
 from recio.adapters.postgres.switches import effective_switch
 from recio.apps.main_app import reads
 from recio.apps.main_app.market import Market
-from recio.apps.main_app.valuation import ask_e4, bid_e4, edge_e4, probability_e6
 from recio.domain import fees, risk
+from recio.domain.account_config import Model
 from recio.domain.errors import Rejected
 from recio.domain.intents import Intent, Purpose, Source, derived_id
 from recio.domain.messages import MarketInfo, Snapshot, StrikeRow
+from recio.domain.sides import YES, SideView, view
 from recio.domain.tickers import new_york_day_start_us
 from recio.domain.units import P_ONE_E6, SECOND_US
 from recio.ports import Clock, Transaction
@@ -51,10 +52,11 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """What a ticket is judged on: the newest snapshot, its row, and what is held."""
+    """What a ticket is judged on: the newest snapshot, its row seen from one side, what is held."""
 
     snapshot: Snapshot
     row: StrikeRow
+    seen: SideView
     info: MarketInfo | None
     trade: dict[str, Any] | None = None
 
@@ -64,7 +66,9 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
         return self.info.fee_multiplier_e6 if self.info else P_ONE_E6
 
 
-async def see(tx: Transaction, market: Market, environment: str, ticket: Ticket) -> Sight:
+async def see(
+    tx: Transaction, market: Market, ticket: Ticket, *, environment: str, model: Model
+) -> Sight:
     """Return what is known of the ticket's market and trade.
 
     Raises:
@@ -87,10 +91,11 @@ async def see(tx: Transaction, market: Market, environment: str, ticket: Ticket)
         raise Rejected(f"no live strike table shows {ticket.market_ticker}")
     snapshot, row = found
     info = market.market_info(environment, snapshot.event_ticker, row.ticker)
-    return Sight(snapshot=snapshot, row=row, info=info, trade=trade)
+    seen = view(snapshot, row, ticket.side, model)
+    return Sight(snapshot=snapshot, row=row, seen=seen, info=info, trade=trade)
 
 
-def limit_e4(ticket: Ticket, row: StrikeRow) -> int:
+def limit_e4(ticket: Ticket, sight: Sight) -> int:
     """Return the limit price on the ticket's side.
 
     Raises:
@@ -99,10 +104,10 @@ def limit_e4(ticket: Ticket, row: StrikeRow) -> int:
     if ticket.limit_price_e4 is not None:
         return ticket.limit_price_e4
     is_entry = ticket.purpose is Purpose.ENTRY
-    best = ask_e4(ticket.side, row) if is_entry else bid_e4(ticket.side, row)
+    best = sight.seen.ask_e4 if is_entry else sight.seen.bid_e4
     if best is None:
         raise Rejected(
-            f"nobody {'offers' if is_entry else 'bids for'} {ticket.side} of {row.ticker}"
+            f"nobody {'offers' if is_entry else 'bids for'} {ticket.side} of {ticket.market_ticker}"
         )
     limit = best + ticket.slippage_e4 if is_entry else best - ticket.slippage_e4
     return max(LOWEST_E4, min(HIGHEST_E4, limit))
@@ -121,13 +126,13 @@ def intent(ticket: Ticket, sight: Sight, *, key: UUID, clock: Clock, name: str) 
         event_ticker=snapshot.event_ticker,
         side=ticket.side,
         qty_e2=ticket.qty_e2,
-        limit_price_e4=limit_e4(ticket, row),
+        limit_price_e4=limit_e4(ticket, sight),
         at_us=now_us,
         valid_until_us=now_us + VALID_US,
         trade_id=ticket.trade_id,
         snapshot_generation=snapshot.generation,
-        p_e6=probability_e6(ticket.side, row),
-        edge_e4=edge_e4(ticket.side, row) if ticket.purpose is Purpose.ENTRY else None,
+        p_e6=sight.seen.p_e6,
+        edge_e4=sight.seen.edge_e4 if ticket.purpose is Purpose.ENTRY else None,
         symbol_price_usd_e6=snapshot.price_usd_e6,
         momentum_bucket=snapshot.momentum.bucket,
         price_at_us=snapshot.price_at_us,
@@ -140,7 +145,6 @@ async def preview(tx: Transaction, wish: Intent, sight: Sight) -> dict[str, Any]
     """Return what the intent would cost and bring, and what the gate would say now."""
     if wish.purpose is Purpose.EXIT:
         return await _preview_exit(tx, wish, sight)
-    side, row = wish.side, sight.row
     price = wish.limit_price_e4
     cost = price * wish.qty_e2
     fee = fees.taker_fee_usd_e6(price, wish.qty_e2, sight.fee_multiplier_e6)
@@ -148,7 +152,7 @@ async def preview(tx: Transaction, wish: Intent, sight: Sight) -> dict[str, Any]
     fee_each = fees.fee_per_contract_e4(price, sight.fee_multiplier_e6)
     p_e6 = wish.p_e6
     return {
-        **_common(wish, ask_e4(side, row), _available(side, row, is_entry=True)),
+        **_common(wish, sight.seen.ask_e4, _available(wish.side, sight.row, is_entry=True)),
         "cost_usd_e6": cost,
         "fee_usd_e6": fee,
         "worst_usd_e6": -reserve,
@@ -182,7 +186,7 @@ async def _entry_refusals(tx: Transaction, wish: Intent, reserve: int) -> list[s
 
 
 async def _preview_exit(tx: Transaction, wish: Intent, sight: Sight) -> dict[str, Any]:
-    side, row, trade = wish.side, sight.row, sight.trade
+    trade = sight.trade
     assert trade is not None
     assert wish.trade_id is not None
     held_e2 = trade["filled_qty_e2"] - trade["exited_qty_e2"]
@@ -192,7 +196,7 @@ async def _preview_exit(tx: Transaction, wish: Intent, sight: Sight) -> dict[str
     fee = fees.taker_fee_usd_e6(wish.limit_price_e4, qty_e2, sight.fee_multiplier_e6)
     paid = trade["entry_cost_usd_e6"] + trade["fees_usd_e6"] - trade["exit_proceeds_usd_e6"]
     return {
-        **_common(wish, bid_e4(side, row), _available(side, row, is_entry=False)),
+        **_common(wish, sight.seen.bid_e4, _available(wish.side, sight.row, is_entry=False)),
         "cost_usd_e6": -proceeds,
         "fee_usd_e6": fee,
         "worst_usd_e6": proceeds - fee - paid if qty_e2 == held_e2 else None,
@@ -229,5 +233,5 @@ def _common(wish: Intent, best: int | None, available_e2: int) -> dict[str, Any]
 
 def _available(side: str, row: StrikeRow, *, is_entry: bool) -> int:
     # Buying NO takes what is bid for YES, and the other way round.
-    is_ask = (side == "yes") == is_entry
+    is_ask = (side == YES) == is_entry
     return row.yes_ask_qty_e2 if is_ask else row.yes_bid_qty_e2

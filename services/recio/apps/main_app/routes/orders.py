@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 
 from recio.adapters.postgres.intents import propose
 from recio.apps.main_app import reads, tickets
-from recio.apps.main_app.desk import DeskPart, Person
+from recio.apps.main_app.desk import Desk, DeskPart, Person
 from recio.domain.errors import Rejected
 from recio.domain.intents import Intent, Purpose
+from recio.ports import Transaction
 
 router = APIRouter(tags=["orders"])
 
@@ -53,11 +54,10 @@ class Order(OrderWish):
 @router.post("/api/preview")
 async def preview(body: OrderWish, desk: DeskPart, person: Person) -> dict[str, Any]:
     """Return price, fee, cost, worst case and edge, what the gate would say, and a fresh key."""
-    environment = desk.environment_of(body.account)
     key = desk.ids.fresh()
     async with desk.database.transaction() as tx:
         try:
-            sight = await tickets.see(tx, desk.market, environment, body.ticket())
+            sight = await _see(tx, desk, body.ticket())
             wish = tickets.intent(body.ticket(), sight, key=key, clock=desk.clock, name=person.name)
         except Rejected as error:
             raise HTTPException(409, str(error)) from error
@@ -74,11 +74,10 @@ async def confirm(
     idempotency_key: Annotated[UUID, Header()],
 ) -> dict[str, Any]:
     """Hand a confirmed order to the gate: 202 the first time, 200 for the same one again."""
-    environment = desk.environment_of(body.account)
     ticket = body.ticket(body.limit_price_e4)
     async with desk.database.transaction() as tx:
         try:
-            sight = await tickets.see(tx, desk.market, environment, ticket)
+            sight = await _see(tx, desk, ticket)
         except Rejected as error:
             raise HTTPException(409, str(error)) from error
         wish = tickets.intent(
@@ -91,6 +90,16 @@ async def confirm(
         _refuse_other(wish, held)
         response.status_code = 200
     return held
+
+
+async def _see(tx: Transaction, desk: Desk, ticket: tickets.Ticket) -> tickets.Sight:
+    return await tickets.see(
+        tx,
+        desk.market,
+        ticket,
+        environment=desk.environment_of(ticket.account),
+        model=desk.accounts.model_of(ticket.account),
+    )
 
 
 def _refuse_other(wish: Intent, held: dict[str, Any]) -> None:

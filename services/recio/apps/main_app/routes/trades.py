@@ -34,16 +34,16 @@ async def active_trades(desk: DeskPart, account: str | None = None) -> list[dict
     environment = desk.environment_of(name)
     async with desk.database.transaction() as tx:
         found = await reads.trades(tx, name)
-    held = [row for row in found if row["filled_qty_e2"] > row["exited_qty_e2"]]
+    model = desk.accounts.model_of(name)
     return [
         {
             **row,
             "value": valuation.value(
-                row, *(desk.market.find_row(environment, row["market_ticker"]) or (None, None))
+                row, desk.market.find_row(environment, row["market_ticker"]), model
             ),
         }
-        for row in held
-        if row["pnl_usd_e6"] is None
+        for row in found
+        if valuation.is_held(row)
     ]
 
 

@@ -1,0 +1,443 @@
+"""main_app for real (PostgreSQL, its own HTTP server), a scripted market, and a browser.
+
+The desk runs on a thread of its own, because the browser's driver blocks this one. Its clock starts
+nine minutes before an hour's close and runs on; a test publishes what the market says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import shutil
+import threading
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from recio import manifest
+from recio.adapters.postgres.config import apply_account
+from recio.adapters.postgres.database import PostgresDatabase
+from recio.adapters.postgres.facts import open_books
+from recio.apps.main_app.app import build
+from recio.apps.main_app.users import reset_password
+from recio.domain.fees import fee_per_contract_e4, taker_fee_usd_e6
+from recio.domain.intents import derived_id
+from recio.domain.messages import (
+    Change,
+    EventMarkets,
+    ExchangeStatus,
+    MarketInfo,
+    Message,
+    Momentum,
+    PriceHistory,
+    PriceRange,
+    PriceUpdate,
+    Snapshot,
+    SourceState,
+    StrikeRow,
+)
+from recio.domain.units import HOUR_US, MINUTE_US, SECOND_US, as_datetime, parse_time_us
+from recio.runtime.clock import AcceleratedClock, MarketTime, monotonic_ns
+from recio.runtime.host import http_server
+from recio.runtime.ids import SystemIds
+from recio.runtime.metrics import Metrics, ProcessMetrics
+from recio.runtime.service import ServiceContext
+from recio.testing.memory_bus import MemoryBus
+
+T = TypeVar("T")
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+ACCOUNT = "paper-one"
+CLOSE_US = parse_time_us("2026-11-20T22:00:00Z")
+START_US = CLOSE_US - 9 * MINUTE_US
+EVENT = "KXBTCD-26NOV2017"
+DOCUMENT = {
+    "apiVersion": "recio.io/v1alpha1",
+    "kind": "TradingAccount",
+    "metadata": {"name": ACCOUNT},
+    "spec": {
+        "mode": "paper",
+        "paper": {"initialBalanceDollars": 1000},
+        "series": ["KXBTCD"],
+        "strategy": {"autoEntry": {"enabled": True}, "sizing": {"contracts": 10}},
+        "risk": {"maxContractsPerOrder": 50},
+    },
+}
+
+
+def strike_ticker(strike_dollars: int) -> str:
+    """Return the ticker of "strike or above"."""
+    return f"{EVENT}-T{strike_dollars - 1}.99"
+
+
+def strike_row(strike_dollars: int, price_usd_e6: int, at_us: int, **changed: Any) -> StrikeRow:
+    """Return a believable row: the further from the price, the surer."""
+    strike = strike_dollars * 1_000_000 - 10_000
+    buffer = price_usd_e6 - strike
+    p_yes = max(4_000, min(996_000, 500_000 + buffer // 1_100))
+    fair = p_yes // 100
+    bid, ask = max(fair - 130, 10), min(fair + 60, 9_990)
+    row: dict[str, Any] = {
+        "ticker": strike_ticker(strike_dollars),
+        "strike_usd_e6": strike,
+        "buffer_usd_e6": abs(buffer),
+        "side": "yes" if buffer > 0 else "no",
+        "p_yes_e6": p_yes,
+        "yes_bid_e4": bid,
+        "yes_ask_e4": ask,
+        "yes_bid_qty_e2": 125_00,
+        "yes_ask_qty_e2": 80_00,
+        "volume_e2": (2_400 + strike_dollars // 250 % 17 * 137) * 100,
+        "seq": 7,
+        "book_at_us": at_us,
+        "is_valid": True,
+        "reason": "",
+        **changed,
+    }
+    bid, ask, p_yes = row["yes_bid_e4"], row["yes_ask_e4"], row["p_yes_e6"]
+    yes_fee = fee_per_contract_e4(ask) if ask else None
+    no_fee = fee_per_contract_e4(10_000 - bid) if bid else None
+    return StrikeRow(
+        yes_edge_e4=None,
+        no_edge_e4=None,
+        p_volatility_e6=p_yes,
+        yes_fee_e4=yes_fee,
+        no_fee_e4=no_fee,
+        **row,
+    )
+
+
+def price_update(price_usd_e6: int, at_us: int, environment: str = "paper") -> PriceUpdate:
+    """Return a price with a basis of $3.20."""
+    spot = price_usd_e6 + 3_200_000
+    return PriceUpdate(
+        environment=environment,
+        symbol="BTC",
+        at_us=at_us,
+        seen_us=at_us,
+        index_usd_e6=price_usd_e6,
+        index_at_us=at_us,
+        spot_usd_e6=spot,
+        spot_at_us=at_us,
+        basis_usd_e6=spot - price_usd_e6,
+        trailing_average_usd_e6=price_usd_e6 - 2_000_000,
+        sources=(SourceState("coinbase", spot, at_us, is_fresh=True),),
+    )
+
+
+def snapshot(
+    price_usd_e6: int,
+    at_us: int,
+    generation: int,
+    *,
+    score_e6: int = 124_000,
+    rows: tuple[StrikeRow, ...] | None = None,
+) -> Snapshot:
+    """Return the strike table around a price, 21 strikes of $250."""
+    middle = price_usd_e6 // 250_000_000 * 250
+    strikes = range(middle - 2_250, middle + 3_000, 250)
+    return Snapshot(
+        environment="paper",
+        symbol="BTC",
+        series_ticker="KXBTCD",
+        event_ticker=EVENT,
+        title="Bitcoin price on Nov 20, 2026 at 5pm EST?",
+        generation=generation,
+        open_us=CLOSE_US - HOUR_US,
+        close_us=CLOSE_US,
+        at_us=at_us,
+        seen_us=at_us,
+        price_usd_e6=price_usd_e6,
+        price_at_us=at_us,
+        spot_usd_e6=price_usd_e6 + 3_200_000,
+        basis_usd_e6=3_200_000,
+        momentum=Momentum(
+            score_e6=score_e6,
+            bucket=round(score_e6 / 10_000),
+            deltas_e6=(score_e6, score_e6 + 31_000, score_e6 - 62_000, -40_000, 18_000, 95_000),
+            is_complete=True,
+        ),
+        model="Volatility",
+        model_version="volatility-1",
+        is_trading_active=True,
+        rows=rows or tuple(strike_row(strike, price_usd_e6, at_us) for strike in strikes),
+    )
+
+
+def event_markets(at_us: int) -> EventMarkets:
+    """Return the event's markets as the exchange lists them."""
+    return EventMarkets(
+        environment="paper",
+        symbol="BTC",
+        series_ticker="KXBTCD",
+        event_ticker=EVENT,
+        title="Bitcoin price on Nov 20, 2026 at 5pm EST?",
+        open_us=CLOSE_US - HOUR_US,
+        close_us=CLOSE_US,
+        markets=tuple(
+            MarketInfo(
+                ticker=strike_ticker(strike),
+                strike_usd_e6=strike * 1_000_000 - 10_000,
+                strike_type="greater",
+                status="active",
+                price_ranges=(PriceRange(0, 10_000, 100),),
+            )
+            for strike in range(80_000, 100_000, 250)
+        ),
+        at_us=at_us,
+        seen_us=at_us,
+    )
+
+
+class Desk:
+    """A running main_app with a fresh database, and its market's voice."""
+
+    def __init__(self, database_url: str, settings: dict[str, str] | None = None) -> None:
+        self.database_url = database_url
+        self.clock = AcceleratedClock(MarketTime(START_US, monotonic_ns(), 1))
+        self.bus = MemoryBus()
+        self.password = ""
+        self.port = 0
+        self._settings = settings or {}
+        self._generation = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._main, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://localhost:{self.port}"
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        self._thread.start()
+        assert self._ready.wait(30), "main_app did not start"
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Stop it."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+        if self._failure is not None:
+            raise self._failure
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the desk's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def publish(self, topic: str, message: Message) -> None:
+        """Say something on the bus."""
+        self.run(self.bus.publish(topic, message))
+
+    def market(self, price_dollars: float, **changed: Any) -> None:
+        """Tell a price and the strike table around it."""
+        price = round(price_dollars * 1_000_000)
+        now = self.clock.market_us()
+        self._generation += 1
+        self.publish("prices", price_update(price, now))
+        self.publish("snapshots", snapshot(price, now, self._generation, **changed))
+        self.publish("exchange_status", exchange_status(now))
+
+    def sql(self, text: str, *params: object) -> list[tuple[Any, ...]]:
+        """Run a statement as the owner, as another service would."""
+        return self.run(self._sql(text, params))
+
+    async def _sql(self, text: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        async with self._owner.transaction() as tx:
+            return await tx.fetch(text, *params)
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as error:  # noqa: BLE001 (handed to the test's thread)
+            self._failure = error
+        finally:
+            self._ready.set()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        self._owner = PostgresDatabase(self.database_url, connections=2)
+        await self._seed()
+        database = PostgresDatabase(
+            re.sub(r"://[^@]+@", "://recio_main_app@", self.database_url), connections=4
+        )
+        row = manifest.service("main_app")
+        context = ServiceContext(
+            row=row,
+            environment="paper",
+            account=None,
+            clock=self.clock,
+            ids=SystemIds(),
+            database=database,
+            bus=self.bus,
+            access=None,  # type: ignore[arg-type]  # main_app opens no connection to an exchange
+            metrics=Metrics(ProcessMetrics(), service=row.name, account=None),
+            log=logging.LoggerAdapter(logging.getLogger("recio.main_app")),
+            settings=self._settings,
+        )
+        service = build(context)
+        assert service.asgi is not None
+        async with http_server(service.asgi, "127.0.0.1", 0, has_websockets=True) as self.port:
+            tasks = [asyncio.ensure_future(task()) for task in service.tasks]
+            tasks.append(asyncio.create_task(self._feed_changes()))
+            await asyncio.sleep(0.05)
+            self._ready.set()
+            stopping = asyncio.create_task(self._stop.wait())
+            await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            failed = [task for task in tasks if task.done()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await database.close()
+        await self._owner.close()
+        for task in failed:
+            task.result()
+
+    async def _seed(self) -> None:
+        async with self._owner.transaction() as tx:
+            await apply_account(
+                tx, DOCUMENT, environment="paper", at_us=START_US - HOUR_US, author="test"
+            )
+            await open_books(tx, ACCOUNT, cash_usd_e6=1000_000_000, at_us=START_US - HOUR_US)
+        self.password = await reset_password(self._owner, self.clock, "admin")
+        now = self.clock.market_us()
+        minutes = tuple(
+            (now - minute * MINUTE_US, 91_310_000_000 + minute % 7 * 11_000_000)
+            for minute in range(14, 0, -1)
+        )
+        await self.bus.publish(
+            "prices",
+            PriceHistory(
+                environment="paper", symbol="BTC", at_us=now, seen_us=now, source="test",
+                minutes=minutes,
+            ),
+        )  # fmt: skip
+        await self.bus.publish("markets", event_markets(now))
+
+    async def _feed_changes(self) -> None:
+        """Do db_poller's work."""
+        async for hint in self._owner.listen("changes"):
+            if not hint.payload:
+                continue
+            body = json.loads(hint.payload)
+            now = self.clock.market_us()
+            await self.bus.publish(
+                "changes",
+                Change(
+                    table=body["table"], account=body["account"], row_id=str(body["id"]),
+                    at_us=now, seen_us=now,
+                ),
+            )  # fmt: skip
+
+
+def exchange_status(at_us: int, *, is_connected: bool = True) -> ExchangeStatus:
+    """Return an exchange that trades."""
+    return ExchangeStatus(
+        environment="paper",
+        is_exchange_active=True,
+        is_trading_active=True,
+        is_connected=is_connected,
+        resume_us=None,
+        at_us=at_us,
+        seen_us=at_us,
+    )
+
+
+@pytest.fixture
+def desk(database_url: str) -> Iterator[Desk]:
+    """main_app with one paper account of $1000 and no market yet."""
+    made = Desk(database_url)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def page(browser: Browser, desk: Desk) -> Iterator[Page]:
+    """The page, logged in, 1440 x 900."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    made = context.new_page()
+    made.goto(desk.url)
+    made.get_by_label("Name").fill("admin")
+    made.get_by_label("Password").fill(desk.password)
+    made.get_by_role("button", name="Log in").click()
+    made.get_by_role("banner").wait_for()
+    yield made
+    context.close()
+
+
+def screenshot(page: Page, name: str, folder: Path = Path("/tmp/recio/ui")) -> None:  # noqa: S108
+    """Keep a picture, if there is a place for it."""
+    if folder.is_dir():
+        page.screenshot(path=folder / f"{name}.png")
+
+
+def add_trade(desk: Desk, number: int, strike_dollars: int, side: str, **changed: Any) -> str:
+    """Write a trade as trade_manager would have folded it; return its id."""
+    trade_id = str(derived_id("test", number))
+    state = changed.pop("state", "open")
+    price_e4 = changed.pop("price_e4", 9_540)
+    qty_e2 = changed.pop("qty_e2", 10_00)
+    is_over = state in ("closed", "settled", "abandoned")
+    opened = desk.clock.market_us() - (number_age(number) if is_over else 95 * SECOND_US)
+    row = {
+        "trade_id": trade_id,
+        "account": ACCOUNT,
+        "number": number,
+        "state": state,
+        "source": "auto_entry",
+        "strategy": "HourlyHTC",
+        "symbol": "BTC",
+        "event_ticker": EVENT,
+        "market_ticker": strike_ticker(strike_dollars),
+        "strike_usd_e6": strike_dollars * 1_000_000 - 10_000,
+        "side": side,
+        "close_at": as_datetime(CLOSE_US),
+        "wanted_qty_e2": qty_e2,
+        "filled_qty_e2": 0 if state == "abandoned" else qty_e2,
+        "entry_cost_usd_e6": 0 if state == "abandoned" else price_e4 * qty_e2,
+        "fees_usd_e6": taker_fee_usd_e6(price_e4, qty_e2),
+        "p_entry_e6": 968_000,
+        "symbol_open_usd_e6": 91_318_000_000,
+        "momentum_bucket": 6,
+        "opened_at": None if state == "abandoned" else as_datetime(opened),
+        "created_at": as_datetime(opened),
+        "changed_at": as_datetime(opened),
+        **changed,
+    }
+    names = ", ".join(row)
+    marks = ", ".join(["%s"] * len(row))
+    desk.sql(
+        f"INSERT INTO trading.trades ({names}) VALUES ({marks}) RETURNING trade_id", *row.values()
+    )
+    return trade_id
+
+
+def number_age(number: int) -> int:
+    """Return how long ago a finished trade began: the higher its number, the later."""
+    return HOUR_US + (30 - number) * 11 * MINUTE_US
