@@ -258,6 +258,7 @@ def _said(info: inspect.Type) -> str:
 
 _NAMES: Final[dict[type, str]] = {
     inspect.BoolType: "true, false",
+    inspect.FloatType: "number",
     inspect.IntType: "integer",
     inspect.StrType: "text",
     inspect.StructType: "mapping",
