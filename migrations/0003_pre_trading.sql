@@ -238,7 +238,8 @@ INSERT INTO trading.order_transitions VALUES
     ('resting', 'partially_filled'), ('resting', 'executed'), ('resting', 'canceled'),
     ('partially_filled', 'executed'), ('partially_filled', 'canceled'),
     ('canceled', 'executed'),
-    ('rejected', 'resting'), ('rejected', 'executed'), ('rejected', 'canceled');
+    ('rejected', 'resting'), ('rejected', 'partially_filled'), ('rejected', 'executed'),
+    ('rejected', 'canceled');
 CREATE TABLE trading.trade_transitions (
     old trading.trade_state NOT NULL, new trading.trade_state NOT NULL, PRIMARY KEY (old, new));
 INSERT INTO trading.trade_transitions VALUES

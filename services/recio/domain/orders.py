@@ -69,6 +69,7 @@ TRANSITIONS: Final[frozenset[tuple[OrderState, OrderState]]] = frozenset(
         # The private stream may tell of a fill or a cancel before the reply does, and a late word
         # of the stream may contradict a reply; what the exchange's own log says wins.
         (_S.REJECTED, _S.RESTING),
+        (_S.REJECTED, _S.PARTIALLY_FILLED),
         (_S.REJECTED, _S.EXECUTED),
         (_S.REJECTED, _S.CANCELED),
     }

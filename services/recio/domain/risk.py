@@ -2,7 +2,7 @@
 
 ``check`` is pure: it is given sums, and returns every reason against an intent; none means yes.
 What may be in flight counts at its worst case: an entry order counts whole until the exchange has
-ended it *and* its fills are booked (docs/architecture.md, "Reservation").
+ended it *and* its fills are booked (docs/decisions/0005).
 
 A refusal is a value: it is recorded with its reason and shown.
 """
@@ -17,7 +17,7 @@ from recio.domain import fees
 from recio.domain.account_config import FleetRisk, Risk
 from recio.domain.intents import Intent
 from recio.domain.switches import Effective, allows
-from recio.domain.units import CONTRACT_E2, USD_E6
+from recio.domain.units import CONTRACT_E2, USD_E6, format_scaled
 
 
 class InFlight(msgspec.Struct, frozen=True, array_like=True):
@@ -153,18 +153,21 @@ def _data_age(intent: Intent, limits: Risk, now_us: int) -> Iterator[str]:
             yield f"{name} age unknown"
         elif (age_ms := (now_us - at_us) // 1000) > limit_ms:
             yield f"{name} is {age_ms} ms old, at most {limit_ms} allowed"
+        elif -age_ms > limit_ms:
+            # Its age is then unknown: one of the two clocks is wrong by more than the limit.
+            yield f"{name} is {-age_ms} ms in the future, at most {limit_ms} allowed: check the clock"
 
 
 def _order_size(intent: Intent, limits: Risk) -> Iterator[str]:
     price_e4 = intent.limit_price_e4
     if not limits.min_price_cents * 100 <= price_e4 <= limits.max_price_cents * 100:
         yield (
-            f"price {price_e4 / 100:g} cents outside "
+            f"price {_plain(price_e4, 100)} cents outside "
             f"{limits.min_price_cents}…{limits.max_price_cents}"
         )
     if intent.qty_e2 > limits.max_contracts_per_order * CONTRACT_E2:
         yield (
-            f"{intent.qty_e2 / CONTRACT_E2:g} contracts, "
+            f"{_plain(intent.qty_e2, CONTRACT_E2)} contracts, "
             f"at most {limits.max_contracts_per_order} an order"
         )
 
@@ -187,13 +190,13 @@ def _account_exposure(
     )  # fmt: skip
     for name, value, limit, scale in sums:
         if value > limit:
-            yield f"{value / scale:g} {name}, at most {limit / scale:g} allowed"
+            yield f"{_plain(value, scale)} {name}, at most {_plain(limit, scale)} allowed"
     if exposure.cash_usd_e6 is None:
         yield "cash unknown: the account is not reconciled yet"
     else:
         free = exposure.cash_usd_e6 - sum(f.worst_usd_e6 for f in exposure.in_flight)
         if reserve > free:
-            yield f"costs up to ${reserve / USD_E6:.2f}, ${free / USD_E6:.2f} are free"
+            yield f"costs up to ${_plain(reserve, USD_E6)}, ${_plain(free, USD_E6)} are free"
 
 
 def _account_loss(limits: Risk, exposure: Exposure) -> Iterator[str]:
@@ -220,10 +223,16 @@ def _fleet(totals: FleetTotals, reserve: int) -> Iterator[str]:
     )  # fmt: skip
     for name, value, limit, scale in sums:
         if limit is not None and value > limit * scale:
-            yield f"{value / scale:g} {name}, at most {limit} allowed"
+            yield f"{_plain(value, scale)} {name}, at most {limit} allowed"
     lost = -totals.result_today_usd_e6
     if limits.max_daily_loss_dollars is not None and lost >= limits.max_daily_loss_dollars * USD_E6:
         yield f"all accounts lost ${lost / USD_E6:.2f} today, at most ${limits.max_daily_loss_dollars}"
+
+
+def _plain(value: int, scale: int) -> str:
+    """Return an exact number as a person writes it: what exceeds a limit by a hair must show."""
+    text = format_scaled(value, len(str(scale)) - 1)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def breaches(limits: Risk, exposure: Exposure) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ closed by hand at the exchange closes our trade too.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -71,7 +71,7 @@ def own_price_e4(side: str, yes_price_e4: int) -> int:
     return yes_price_e4 if side == "yes" else PRICE_ONE_E4 - yes_price_e4
 
 
-def figures(side: str, fills: Iterable[FillFact]) -> Figures:
+def figures(side: str, fills: Sequence[FillFact]) -> Figures:
     """Return the sums over a trade's fills.
 
     >>> figures("no", [FillFact(BookSide.ASK, 400, 1000, 26_900, 7)]).entry_cost_usd_e6

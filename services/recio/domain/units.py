@@ -46,15 +46,20 @@ def parse_scaled(text: str, places: int) -> int:
     Raises:
         InvalidValue: not a plain decimal, or digits other than 0 below the last place.
     """
-    match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
+    match = _decimal(text)
     if match is None:
         raise InvalidValue(f"expected a decimal string such as '0.5600', received {text!r}")
     sign, whole, fraction = match.group(1), match.group(2), match.group(3) or ""
     kept, dropped = fraction[:places], fraction[places:]
     if dropped.strip("0"):
         raise InvalidValue(f"expected at most {places} decimal places, received {text!r}")
-    value = int(whole) * 10**places + int(kept.ljust(places, "0") or "0")
+    value: int = int(whole) * 10**places + int(kept.ljust(places, "0") or "0")
     return -value if sign else value
+
+
+def _decimal(text: object) -> re.Match[str] | None:
+    # What is decoded from the wire may be no text at all, whatever the annotation says.
+    return _DECIMAL.fullmatch(text) if isinstance(text, str) else None
 
 
 def format_scaled(value: int, places: int, *, shown: int | None = None) -> str:
@@ -68,7 +73,11 @@ def format_scaled(value: int, places: int, *, shown: int | None = None) -> str:
     """
     shown = places if shown is None else shown
     if shown < places:
-        value, rest = divmod(value, 10 ** (places - shown)) if value >= 0 else _divmod_down(value, places - shown)
+        value, rest = (
+            divmod(value, 10 ** (places - shown))
+            if value >= 0
+            else _divmod_down(value, places - shown)
+        )
         if rest:
             raise InvalidValue(f"value needs more than {shown} decimal places")
     else:
@@ -107,7 +116,7 @@ def parse_usd_e6(text: str) -> UsdE6:
 
 def round_usd_e6(text: str) -> UsdE6:
     """Parse dollars of any precision, rounded half to even at 1e-6: for index values, never for money."""
-    match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
+    match = _decimal(text)
     if match is None:
         raise InvalidValue(f"expected a decimal string, received {text!r}")
     fraction = match.group(3) or ""
@@ -126,10 +135,10 @@ def cost_usd_e6(price_e4: int, qty_e2: int) -> UsdE6:
 
 
 def parse_time_us(text: str) -> TimeUs:
-    """Parse an RFC 3339 time with zone into microseconds since 1970 UTC.
+    """Parse an RFC 3339 time with zone into microseconds since 1970 UTC; finer digits are cut off.
 
     Raises:
-        InvalidValue: not RFC 3339, or without a zone.
+        InvalidValue: not a time, without a zone, or outside the years 1 to 9999.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -137,7 +146,10 @@ def parse_time_us(text: str) -> TimeUs:
         raise InvalidValue(f"expected an RFC 3339 time, received {text!r}") from error
     if moment.tzinfo is None:
         raise InvalidValue(f"expected a time with a zone, received {text!r}")
-    return time_us(moment)
+    try:
+        return time_us(moment)
+    except OverflowError as error:
+        raise InvalidValue(f"expected a time of the years 1 to 9999, received {text!r}") from error
 
 
 def time_us(moment: datetime) -> TimeUs:
