@@ -32,7 +32,10 @@ LONGEST_PAUSE_S: Final = 30.0
 
 
 class KalshiStream:
-    """One connection at a time, any number of subscriptions. ``events`` may run once at a time."""
+    """One connection at a time, any number of subscriptions. ``events`` may run once at a time.
+
+    ``heard_us`` is the market time of the last frame of any kind: until then books are current.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class KalshiStream:
         self._connection: WebSocketConnection | None = None
         self._reason = ""
         self._frames = 0
+        self.heard_us = 0
         self._is_closed = False
         self.reconnects = 0
         for subscription in subscriptions:
@@ -112,7 +116,7 @@ class KalshiStream:
                 await self._clock.sleep_wall(self._pause_s(failures))
 
     async def _follow(self, connection: WebSocketConnection) -> AsyncGenerator[Event, None]:
-        session = self._session
+        session, market_us = self._session, self._clock.market_us
         self._reason = ""
         self._connection = connection
         session.connected()
@@ -123,6 +127,7 @@ class KalshiStream:
             while True:
                 frame = await connection.receive()
                 self._frames += 1
+                self.heard_us = market_us()
                 for event in session.receive(frame):
                     yield event
                 if session.outbox:
