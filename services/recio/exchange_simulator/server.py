@@ -16,9 +16,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from recio.exchange_simulator.api.messages import Request, Response, reply
+from recio.exchange_simulator.control import Control
 from recio.exchange_simulator.feeds import Feeds
 from recio.exchange_simulator.gateway import Connection, Gateway, Lost
 
@@ -50,6 +52,37 @@ class HeartbeatProtocol(WebSocketsSansIOProtocol):
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
         else:
             self.schedule_ping()
+
+
+class ControlApp:
+    """The control API's ASGI application."""
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            body = await _body(receive)
+            await _send_response(send, await self.control.request(_request(scope, body or b"")))
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+
+def uvicorn_config(app: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application
+    """Return how to serve the exchange: its own pings, no logs of requests."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws=HeartbeatProtocol,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS * 2,
+        http="httptools",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
 
 
 class Outgoing:
@@ -87,11 +120,12 @@ class Outgoing:
 
 
 class ExchangeApp:
-    """The ASGI application."""
+    """The ASGI application. Until ``is_open`` everything is answered 503."""
 
     def __init__(self, gateway: Gateway, feeds: Feeds) -> None:
         self.gateway = gateway
         self.feeds = feeds
+        self.is_open = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
@@ -106,6 +140,9 @@ class ExchangeApp:
             await _send_response(send, reply({"msg": "body too large"}, 413))
             return
         request = _request(scope, body)
+        if not self.is_open:
+            await _send_response(send, reply({"msg": "the exchange is starting"}, 503))
+            return
         if self.feeds.owns(request.path):
             await _send_response(send, self.feeds.handle(request))
             return
@@ -118,6 +155,9 @@ class ExchangeApp:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         outgoing, request = Outgoing(), _request(scope, b"")
+        if not self.is_open:
+            await _refuse(send, reply({"msg": "the exchange is starting"}, 503))
+            return
         feed = self.feeds.connect(request.path, outgoing.push)
         if feed is not None:
             try:

@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from tests.unit.exchange_simulator import builders
 
 from recio.exchange_simulator.core.state import Config
 from recio.exchange_simulator.feeds import Feeds
 from recio.exchange_simulator.gateway import Gateway
 from recio.exchange_simulator.memory import MemoryHttp, MemoryWebSockets
-from tests.unit.exchange_simulator import builders
 
 BASE = "/trade-api/v2"
 WS = "/trade-api/ws/v2"
@@ -31,15 +31,19 @@ class TestClock:
         self.slept: list[float] = []
 
     def market_us(self) -> int:
+        """Return market time."""
         return self.at_us
 
     def wall_us(self) -> int:
+        """Return wall time."""
         return self.at_us
 
     async def sleep_market(self, seconds: float) -> None:
+        """Note the wish to sleep."""
         self.slept.append(seconds)
 
     async def sleep_wall(self, seconds: float) -> None:
+        """Note the wish to sleep."""
         self.slept.append(seconds)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
-from recio.exchange_simulator.core.state import Config
 from tests.unit.exchange_simulator.builders import HIGH, LOW, QUARTER, SECOND
 from tests.unit.exchange_simulator.client import Venue
+
+from recio.exchange_simulator.core.state import Config
 
 ORDERS = "/portfolio/events/orders"
 IOC = "immediate_or_cancel"

@@ -150,8 +150,13 @@ def determine(
     market.determined_us = state.now_us
     market.status = MarketStatus.DETERMINED
     state.touch_market(market, "determined")
+    state.set_timer(finalize_at(state, market), "finalize", market.ticker)
+
+
+def finalize_at(state: State, market: Market) -> int:
+    """Return when a determined market is due to be paid."""
     timer = market.event.spec.settlement_timer_seconds + state.config.settle_delay_seconds
-    state.set_timer(state.now_us + timer * 1_000_000, "finalize", market.ticker)
+    return (market.determined_us or state.now_us) + timer * 1_000_000
 
 
 def finalize(state: State, market: Market) -> None:

@@ -1,0 +1,110 @@
+"""The exchange as one running thing: gateway, feeds, world and the loop that moves time.
+
+The same object serves a process (``ExchangeApp`` on a port), a stepped run (``http`` and
+``websockets`` in memory) and the standalone command. ``recover`` must end before anything else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from recio.domain.errors import Unavailable
+from recio.domain.units import SECOND_US
+from recio.exchange_simulator.core.state import Config
+from recio.exchange_simulator.exchange import Exchange
+from recio.exchange_simulator.feeds import Feeds
+from recio.exchange_simulator.gateway import Gateway
+from recio.exchange_simulator.memory import MemoryHttp, MemoryWebSockets
+from recio.exchange_simulator.server import ExchangeApp
+from recio.exchange_simulator.store import DatabaseStore
+from recio.ports import Clock, Database
+
+Log = logging.Logger | logging.LoggerAdapter[Any]
+LONGEST_SLEEP_US: Final = SECOND_US
+
+
+class World(Protocol):
+    """What drives the exchange (see ``world``)."""
+
+    def step(self, now_us: int) -> None:
+        """Let everything happen that is due."""
+
+    def next_event_us(self) -> int | None:
+        """Return when to come back."""
+
+
+class Simulator:
+    """One exchange with everything around it."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        clock: Clock,
+        fresh: Callable[[], UUID],
+        database: Database | None,
+        attach: Callable[[Exchange], World] | None,
+        log: Log,
+    ) -> None:
+        self.exchange = Exchange(config, fresh=fresh)
+        self.clock = clock
+        self.store = DatabaseStore(database) if database is not None else None
+        self.gateway = Gateway(self.exchange, clock, store=self.store)
+        self.feeds = Feeds(self.exchange)
+        self.asgi = ExchangeApp(self.gateway, self.feeds)
+        self.world = attach(self.exchange) if attach else None
+        self.is_recovered = False
+        self._log = log
+
+    async def recover(self) -> None:
+        """Restore what the database knows, bring the world up, and save that."""
+        if self.store is not None and await self.store.load(self.exchange):
+            self._log.info(
+                "restored %d accounts, %d orders, %d markets",
+                len(self.exchange.state.accounts),
+                len(self.exchange.state.orders),
+                len(self.exchange.state.markets),
+            )
+        self._step(self.clock.market_us())
+        self.exchange.state.changes.is_urgent = True
+        await self.gateway.commit()
+        self.is_recovered = True
+        self.asgi.is_open = True
+
+    async def run(self) -> None:
+        """Move time for ever."""
+        while True:
+            now_us = self.clock.market_us()
+            self._step(now_us)
+            self.feeds.beat(now_us)
+            try:
+                await self.gateway.commit()
+            except Unavailable as error:
+                self._log.warning("the exchange is not saved: %s; it goes on in memory", error)
+            due_us = self._due_us(now_us)
+            await self.clock.sleep_market(max(due_us - self.clock.market_us(), 0) / SECOND_US)
+
+    def _step(self, now_us: int) -> None:
+        if self.world is not None:
+            self.world.step(now_us)
+        self.exchange.advance(now_us)
+
+    def _due_us(self, now_us: int) -> int:
+        due = [now_us + LONGEST_SLEEP_US]
+        if self.world is not None:
+            next_us = self.world.next_event_us()
+            due += [] if next_us is None else [next_us]
+        timers = self.exchange.state.timers
+        due += [timers[0][0]] if timers else []
+        return min(due)
+
+    def http(self) -> MemoryHttp:
+        """Return an HTTP transport to this exchange within the process."""
+        return MemoryHttp(self.gateway, self.feeds)
+
+    def websockets(self) -> MemoryWebSockets:
+        """Return a WebSocket transport to this exchange within the process."""
+        return MemoryWebSockets(self.gateway, self.feeds)
