@@ -91,7 +91,7 @@ def test_changes_withdraw_before_they_add() -> None:
 
 
 def test_hit_and_refused_levels_are_told_again() -> None:
-    """After a trade the front of that side is renewed; after a refusal the level."""
+    """After a trade the best level of that side is renewed; after a refusal the level."""
     quotes = makers.Quotes("M", 0.0, makers.LADDER_GRID, "key")
     wanted = quotes.aim((0.0, 200.0), 0.0, 1_000.1)
     assert wanted is not None
@@ -99,7 +99,7 @@ def test_hit_and_refused_levels_are_told_again() -> None:
     quotes.was_hit(is_bid=True)
     again = quotes.aim((0.0, 200.0), 0.0, 1_000.2)
     assert again is not None
-    assert len(makers.changes(quotes.bids, again[0])) == 4
+    assert [price for price, _ in makers.changes(quotes.bids, again[0])] == [max(again[0])]
     assert not makers.changes(quotes.asks, again[1])
     quotes.bids, quotes.asks = again
     quotes.was_refused(quotes.asks, max(quotes.asks))

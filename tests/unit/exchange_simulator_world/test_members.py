@@ -43,14 +43,14 @@ def test_a_restart_leaves_out_what_was_just_taken() -> None:
 
 
 def test_makers_come_back() -> None:
-    """A minute later the book is what it would have been without the member."""
+    """Two minutes later the book is what it would have been without the member."""
     exchange, other = Exchange(), Exchange()
     world, untouched = start(exchange, NOW_US), start(other, NOW_US)
     alice = join(exchange)
     _, ask_e4 = touch(exchange.external_levels(MARKET))
     place(exchange, alice, MARKET, is_bid=True, price_e4=ask_e4, qty_e2=300)
     for one in (world, untouched):
-        one.step(NOW_US + 60 * SECOND_US)
+        one.step(NOW_US + 120 * SECOND_US)
     assert exchange.external_levels(MARKET) == other.external_levels(MARKET)
 
 

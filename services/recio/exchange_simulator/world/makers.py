@@ -11,16 +11,17 @@ used as follows:
                                   17 / 25 %, three and more 5 / 10 %; the hourly ladder of August
                                   2025 shows 1 … 4 cents: one wider class for it, assumed
     spread below 0.10, above 0.90 median 3 ticks of a tenth of a cent, from 1 to 14
-    size of the first four levels contracts, quantiles 10/25/50/75/90 %: 50, 115, 550, 1150, 2000
+    size of the first four levels contracts, quantiles 10/25/50/75/90 %: 50, 115, 550, 1150, 2000;
+                                  here of the first one to eight
     size of the next levels       65, 100, 220, 450, 900
-    levels a side                 20 … 180; here 8 beside the best, because deeper ones move nothing
+    levels a side                 20 … 180; here 7 … 14, because deeper ones move nothing
     changes                       40 … 99 deltas a second and market, half of them on the best two
                                   levels; the best prices change 2 … 7 times a second. Here a market
                                   near the money is quoted anew 4 times a second (6 for 15 minutes),
                                   others once a second, far ones every 8 seconds
 
 Orders are whole contracts. Makers keep quoting a level that an anonymous taker hit; what a member
-took stays away until the level's size is drawn anew (every 16 seconds, every 4 minutes far from the
+took stays away until the level's size is drawn anew (every 48 seconds, every 8 minutes far from the
 money) or a taker trades there.
 """
 
@@ -38,14 +39,15 @@ from recio.exchange_simulator.world.chance import Wander, draw_bytes, quantile_t
 Levels = dict[int, int]
 """Price on that side's own scale (1e-4 dollar) -> quantity (1e-2 contract)."""
 
-PLACES: Final = 8
 NEAR_DEVIATIONS: Final = 1.0
 QUOTED_DEVIATIONS: Final = 3.5
-_FRONT_LEVELS: Final = 4
+_ANCHOR_TICKS: Final = 8
+_BACK_TICKS: Final = 6
 _UNKNOWN: Final = -1
-_REFRESH_S: Final = 16
-_QUIET_REFRESH_S: Final = 240
-_SIZES_S: Final = 4
+_REFRESH_S: Final = 48
+_QUIET_REFRESH_S: Final = 480
+_NEAR_SIZES_S: Final = 4
+_SIZES_S: Final = 16
 _QUIET_SIZES_S: Final = 64
 _MARKET_ERROR: Final = (0.03, 20)
 _SPREAD_S: Final = 10
@@ -139,11 +141,11 @@ class Quotes:
         told[price_e4] = _UNKNOWN
 
     def was_hit(self, *, is_bid: bool) -> None:
-        """Note that anonymous quantity was traded away on one side: it is told again."""
+        """Note that the best level of one side was traded away: it is told again."""
         self._shape = None
         told = self.bids if is_bid else self.asks
-        for price_e4 in sorted(told)[-_FRONT_LEVELS:]:
-            told[price_e4] = _UNKNOWN
+        if told:
+            told[max(told)] = _UNKNOWN
 
     def aim(
         self, outlook: tuple[float, float], error: float, at_s: float
@@ -168,7 +170,7 @@ class Quotes:
         """Return the second at which spread and sizes were drawn."""
         distance = abs(self.distance)
         if distance <= NEAR_DEVIATIONS:
-            return second
+            return second - second % _NEAR_SIZES_S
         return second - second % (_SIZES_S if distance <= QUOTED_DEVIATIONS else _QUIET_SIZES_S)
 
     def _touch(self, price_e4: float, second: int) -> tuple[int, int]:
@@ -193,19 +195,23 @@ class Quotes:
 
     def _levels(self, best_e4: int, second: int, offset: int) -> Levels:
         levels: Levels = {}
-        digest, grid = self._digest, self._grid
+        digest, coarse, fine = self._digest, self._grid.tick_e4, self._grid.edge_tick_e4
         refresh_s = _REFRESH_S if abs(self.distance) <= QUOTED_DEVIATIONS else _QUIET_REFRESH_S
+        tick = coarse if 1_000 < best_e4 <= 9_000 else fine
+        # Where sizes fall off and where levels end moves in jumps of eight ticks, so that a best price
+        # that goes to and fro leaves the rest of the book alone.
+        anchor_e4 = best_e4 // (_ANCHOR_TICKS * tick) * (_ANCHOR_TICKS * tick)
+        lowest_e4 = max(anchor_e4 - _BACK_TICKS * tick, 1)
         price_e4 = best_e4
-        for place in range(PLACES):
-            if price_e4 <= 0:
+        for _ in range(_ANCHOR_TICKS + _BACK_TICKS):
+            if price_e4 < lowest_e4:
                 break
-            tick = grid.tick_e4 if 1_000 < price_e4 <= 9_000 else grid.edge_tick_e4
-            index = (price_e4 // grid.edge_tick_e4) & 255
+            index = (price_e4 // fine) & 255
             chance = digest[offset + index]
             version = (second + chance) // refresh_s
             chance = (chance + 37 * version * (1 + index)) & 255
-            levels[price_e4] = _FRONT[chance] if place < _FRONT_LEVELS else _BACK[chance]
-            price_e4 -= tick
+            levels[price_e4] = _FRONT[chance] if price_e4 >= anchor_e4 else _BACK[chance]
+            price_e4 -= coarse if 1_000 < price_e4 <= 9_000 else fine
         return levels
 
 

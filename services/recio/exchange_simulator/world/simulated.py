@@ -33,7 +33,7 @@ _STRIKE_S: Final = listings.STRIKE_DELAY_US // SECOND_US
 _SPOT_SLOT: Final = 1
 _CANDLE_HOURS: Final = 6
 _OLDEST_VALUE_S: Final = 4 * 3600
-TAKEN_S: Final = 16
+TAKEN_S: Final = 48
 _SECOND_SLOTS: Final = len(SLOTS_US)
 
 
