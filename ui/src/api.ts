@@ -1,6 +1,6 @@
 // The REST API. Every failure becomes an error whose message a person can read.
 
-import type { Preview, Switch, SwitchState, Trade } from "./wire";
+import type { Chain, Preview, Statistics, Switch, SwitchState } from "./wire";
 
 export class Refused extends Error {
   constructor(
@@ -65,7 +65,6 @@ export const api = {
   saveSettings: (account: string, strategy: unknown) =>
     call("POST", "/api/settings", { account, strategy }),
   statistics: (account: string) =>
-    call<Record<string, number | null>>("GET", `/api/statistics?account=${encodeURIComponent(account)}`),
-  trace: (tradeId: string) =>
-    call<{ trade: Trade; steps: Record<string, unknown>[] }>("GET", `/api/trades/${tradeId}/trace`),
+    call<Statistics>("GET", `/api/statistics?account=${encodeURIComponent(account)}`),
+  trace: (id: string) => call<Chain>("GET", `/api/trace/${encodeURIComponent(id)}`),
 };

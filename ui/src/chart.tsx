@@ -16,7 +16,7 @@ export interface ChartProps {
 }
 
 const GRID = { stroke: "rgba(130,150,175,0.10)", width: 1 };
-const FONT = "10px ui-sans-serif, system-ui, sans-serif";
+const FONT = '10px -apple-system, BlinkMacSystemFont, "Segoe UI", Inter, Roboto, "Liberation Sans", sans-serif';
 
 function options(props: ChartProps, width: number, height: number): uPlot.Options {
   const { around } = props;

@@ -8,7 +8,7 @@ export type Dialog =
   | { kind: "order"; wish: Wish }
   | { kind: "switch"; scope: string; state: SwitchState }
   | { kind: "settings" }
-  | { kind: "why"; tradeId: string; number: number }
+  | { kind: "why"; id: string; title: string }
   | { kind: "help" }
   | null;
 

@@ -21,7 +21,7 @@ export function Dialogs() {
     case "settings":
       return <SettingsDialog />;
     case "why":
-      return <WhyDialog key={dialog.tradeId} tradeId={dialog.tradeId} number={dialog.number} />;
+      return <WhyDialog key={dialog.id} id={dialog.id} title={dialog.title} />;
     case "help":
       return <HelpDialog />;
     default:
@@ -153,7 +153,7 @@ function OrderDialog(props: { wish: Wish }) {
         <dl class="ticket num">
           <Line name={isEntry ? "Ask now" : "Bid now"} value={cents(live)} note={preview ? `${contracts(preview.available_e2)} there` : ""} tone={isWorse ? "down" : ""} />
           <Line name="Limit" value={cents(preview?.limit_price_e4)} note={isEntry ? "never more" : "never less"} />
-          <Line name={isEntry ? "Cost" : "Proceeds"} value={usd(preview ? Math.abs(preview.cost_usd_e6) : null)} note={`fee ${usd(preview?.fee_usd_e6)}`} />
+          <Line name={isEntry ? "Cost, at most" : "Proceeds, at least"} value={usd(preview ? Math.abs(preview.cost_usd_e6) : null)} note={`fee ${usd(preview?.fee_usd_e6)}`} />
           <Line name={isEntry ? "Worst case" : "Result at the limit"} value={usd(preview?.worst_usd_e6, true)} tone={sign(preview?.worst_usd_e6)} note={isEntry ? "all of it and the fees" : "after fees"} />
           {isEntry && <Line name="Best case" value={usd(preview?.best_usd_e6, true)} tone={sign(preview?.best_usd_e6)} note="if it settles your way" />}
           {isEntry && <Line name="Model" value={percent(preview?.p_e6)} note={`breaks even at ${percent(preview?.break_even_e6)}`} />}

@@ -41,7 +41,7 @@ export function ModeBanner() {
       <time class="mode-clock num" title="Market time, New York">
         {store.hasData ? `${day(store.now())}, ${clock(store.now())}` : "–"} <small>ET</small>
       </time>
-      <button class="quiet" onClick={() => desk.open({ kind: "help" })} aria-label="Keyboard shortcuts">
+      <button class="quiet for-keys" onClick={() => desk.open({ kind: "help" })} aria-label="Keyboard shortcuts">
         ?
       </button>
       <button

@@ -44,7 +44,7 @@ function click(selector: string): void {
 
 function why(): void {
   const trade = store.trades[0];
-  if (trade) desk.open({ kind: "why", tradeId: trade.trade_id, number: trade.number });
+  if (trade) desk.open({ kind: "why", id: trade.trade_id, title: `Why trade ${trade.number}` });
 }
 
 function rows(): HTMLTableRowElement[] {

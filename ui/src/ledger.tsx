@@ -6,7 +6,7 @@ import { desk } from "./desk";
 import { cents, clock, contracts, day, edge, percent, say, sign, strike, usd } from "./format";
 import { isOver, useStore } from "./store";
 import { entryPrice, exitPrice } from "./trades";
-import type { Intent, Trade } from "./wire";
+import type { Intent, Statistics, Trade } from "./wire";
 
 type Tab = "log" | "refused" | "figures" | "services";
 
@@ -97,7 +97,7 @@ function Log(props: { trades: Trade[] }) {
               <td class="left wide dim">{clock(trade.ended_at_us)}</td>
               <td class="wide dim">{strike(trade.symbol_close_usd_e6)}</td>
               <td>
-                <button class="link" onClick={() => desk.open({ kind: "why", tradeId: trade.trade_id, number: trade.number })} aria-label={`Why trade ${trade.number}`}>
+                <button class="link" onClick={() => desk.open({ kind: "why", id: trade.trade_id, title: `Why trade ${trade.number}` })} aria-label={`Why trade ${trade.number}`}>
                   why
                 </button>
               </td>
@@ -122,6 +122,7 @@ function RefusedList(props: { intents: Intent[] }) {
           <th scope="col">Limit</th>
           <th scope="col" class="wide">Edge</th>
           <th scope="col" class="left">Refused because</th>
+          <th scope="col"><span class="hidden">Why</span></th>
         </tr>
       </thead>
       <tbody>
@@ -136,6 +137,14 @@ function RefusedList(props: { intents: Intent[] }) {
             <td>{cents(intent.limit_price_e4)}</td>
             <td class="wide">{edge(intent.edge_e4)}</td>
             <td class="left wrap">{intent.refusal}</td>
+            <td>
+              <button
+                class="link"
+                onClick={() => desk.open({ kind: "why", id: intent.intent_id, title: "Why it was refused" })}
+              >
+                why
+              </button>
+            </td>
           </tr>
         ))}
       </tbody>
@@ -151,36 +160,41 @@ export function shortTicker(ticker: string): string {
 }
 
 function Figures(props: { account: string | null; count: number }) {
-  const [figures, setFigures] = useState<Record<string, number | null> | null>(null);
+  const [known, setKnown] = useState<Statistics | null>(null);
   useEffect(() => {
     if (props.account === null) return;
-    api.statistics(props.account).then(setFigures, () => setFigures(null));
+    api.statistics(props.account).then(setKnown, () => setKnown(null));
   }, [props.account, props.count]);
-  if (figures === null) return <p class="empty">No figures yet.</p>;
-  const share = (value: number | null | undefined) => (value == null ? "–" : `${(value / 10).toFixed(1)}%`);
+  if (known === null || known.trades === 0) return <p class="empty">No figures yet.</p>;
+  const isPaying = known.win_rate_e6 !== null && known.break_even_e6 !== null && known.win_rate_e6 > known.break_even_e6;
   const shown: [string, string, string][] = [
-    ["Trades", String(figures["trades"] ?? "–"), ""],
-    ["Result", usd(figures["pnl_usd_e6"], true), sign(figures["pnl_usd_e6"])],
-    ["Per trade", usd(figures["expectancy_usd_e6"], true), sign(figures["expectancy_usd_e6"])],
-    ["Won", share(figures["win_permille"]), ""],
-    ["Average price paid", share(figures["average_price_permille"]), ""],
-    ["Profit factor", figures["profit_factor_permille"] == null ? "–" : (figures["profit_factor_permille"] / 1000).toFixed(2), ""],
-    ["Deepest fall", usd(figures["max_drawdown_usd_e6"]), ""],
-    ["Return on cost", share(figures["return_on_cost_permille"]), sign(figures["return_on_cost_permille"])],
-    ["Fees", usd(figures["fees_usd_e6"]), ""],
+    ["Trades", String(known.trades), ""],
+    ["Result", usd(known.pnl_usd_e6, true), sign(known.pnl_usd_e6)],
+    ["Per trade", usd(known.expectancy_usd_e6, true), sign(known.expectancy_usd_e6)],
+    ["Won", percent(known.win_rate_e6), isPaying ? "up" : "down"],
+    ["Breaks even at", percent(known.break_even_e6), ""],
+    ["Model said", percent(known.predicted_e6), ""],
+    ["Profit factor", known.profit_factor_e6 === null ? "–" : (known.profit_factor_e6 / 1e6).toFixed(2), ""],
+    ["Deepest fall", usd(known.max_drawdown_usd_e6), ""],
+    ["Return on cost", percent(known.return_e6), sign(known.return_e6)],
+    ["Fees", usd(known.fees_usd_e6), ""],
   ];
   return (
-    <dl class="figures">
-      {shown.map(([name, value, tone]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd class={`num ${tone}`}>{value}</dd>
-        </div>
-      ))}
+    <>
+      <dl class="figures">
+        {shown.map(([name, value, tone]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class={`num ${tone}`}>{value}</dd>
+          </div>
+        ))}
+      </dl>
       <p class="dim small">
-        After fees. Winning {share(figures["win_permille"])} only pays when it is more than the average price paid plus fees.
+        After fees. A win rate earns only what it has above the break-even. Won against predicted:{" "}
+        {known.calibration.map((part) => `${percent(part.predicted_e6, 0)} → ${percent(part.won_e6, 0)} (${part.trades})`).join(", ") || "no trade had a probability"}
+        .
       </p>
-    </dl>
+    </>
   );
 }
 

@@ -106,7 +106,7 @@ function OpenTrade(props: { trade: Trade }) {
       </tr>
       <tr class="trade-note">
         <td colSpan={7} class="left">
-          <button class="link" onClick={() => desk.open({ kind: "why", tradeId: trade.trade_id, number: trade.number })}>
+          <button class="link" onClick={() => desk.open({ kind: "why", id: trade.trade_id, title: `Why trade ${trade.number}` })}>
             #{trade.number} why
           </button>{" "}
           {say(trade.source)} · {trade.state === "open" ? `opened ${clock(trade.opened_at_us)}` : say(trade.state)} ·{" "}

@@ -233,3 +233,32 @@ export interface Preview {
   refusals: string[];
   idempotency_key: string;
 }
+
+export interface ChainStep {
+  at_us: number;
+  kind: string;
+  text: string;
+  fields: Record<string, unknown>;
+}
+
+export interface Chain {
+  account: string;
+  trade_id: Known<string>;
+  steps: ChainStep[];
+}
+
+export interface Statistics {
+  trades: number;
+  wins: number;
+  losses: number;
+  win_rate_e6: Known<number>;
+  break_even_e6: Known<number>;
+  predicted_e6: Known<number>;
+  pnl_usd_e6: number;
+  fees_usd_e6: number;
+  expectancy_usd_e6: Known<number>;
+  profit_factor_e6: Known<number>;
+  max_drawdown_usd_e6: number;
+  return_e6: Known<number>;
+  calibration: { from_e6: number; trades: number; predicted_e6: number; won_e6: number }[];
+}

@@ -293,7 +293,7 @@ class Desk:
         )
         service = build(context)
         assert service.asgi is not None
-        async with http_server(service.asgi, "127.0.0.1", 0, has_websockets=True) as self.port:
+        async with http_server(service.asgi, "127.0.0.1", 0, websockets="websockets-sansio") as self.port:
             tasks = [asyncio.ensure_future(task()) for task in service.tasks]
             tasks.append(asyncio.create_task(self._feed_changes()))
             await asyncio.sleep(0.05)

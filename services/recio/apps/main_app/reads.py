@@ -13,6 +13,7 @@ from uuid import UUID
 
 from recio.adapters.postgres import gate
 from recio.domain.account_config import Risk
+from recio.domain.figures import Ended
 from recio.domain.risk import Exposure, breaches
 from recio.domain.tickers import new_york_day_start_us
 from recio.domain.units import USD_E6, time_us
@@ -100,14 +101,18 @@ async def trades(tx: Transaction, account: str) -> list[Row]:
     ]
 
 
-async def ended_trades(tx: Transaction, account: str) -> list[Row]:
-    """Return every trade that is closed or settled, oldest first."""
-    return await fetch(
-        tx,
-        _TRADE,
-        "FROM trading.trades WHERE account = %s AND state IN ('closed', 'settled') ORDER BY number",
+async def ended_trades(tx: Transaction, account: str) -> list[Ended]:
+    """Return every closed or settled trade that bought something, in the order they ended."""
+    rows = await tx.fetch(
+        "SELECT pnl_usd_e6, entry_cost_usd_e6, fees_usd_e6, filled_qty_e2, p_entry_e6"
+        " FROM trading.trades WHERE account = %s AND state IN ('closed', 'settled')"
+        " AND filled_qty_e2 > 0 ORDER BY coalesce(ended_at, changed_at), number",
         account,
     )
+    return [
+        Ended(pnl_usd_e6=pnl, cost_usd_e6=cost, fees_usd_e6=fees, qty_e2=qty, p_entry_e6=p_entry)
+        for pnl, cost, fees, qty, p_entry in rows
+    ]
 
 
 async def trade(tx: Transaction, trade_id: UUID) -> Row | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query
 
 from recio.apps.main_app import reads
 from recio.apps.main_app.desk import DeskPart
-from recio.apps.main_app.figures import figures
+from recio.domain import figures
 
 router = APIRouter(tags=["accounts"])
 
@@ -66,8 +67,12 @@ async def rows(
 
 @router.get("/api/statistics")
 async def statistics(desk: DeskPart, account: str | None = None) -> dict[str, Any]:
-    """Return what the account's ended trades are worth after fees."""
+    """Return what the account's ended trades were worth after fees, and how chances came true."""
     name = desk.account_or_first(account)
     async with desk.database.transaction() as tx:
         ended = await reads.ended_trades(tx, name)
-    return {"account": name, **figures(ended)}
+    return {
+        "account": name,
+        **msgspec.to_builtins(figures.figures(ended)),
+        "calibration": msgspec.to_builtins(figures.calibration(ended)),
+    }

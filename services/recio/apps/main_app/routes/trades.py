@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from fastapi import APIRouter, HTTPException
 
+from recio.adapters.postgres.chain import chain
 from recio.apps.main_app import reads, valuation
-from recio.apps.main_app.chain import trace
 from recio.apps.main_app.desk import DeskPart
 from recio.domain.trades import TradeState
 
@@ -58,11 +59,15 @@ async def trade(desk: DeskPart, trade_id: UUID) -> dict[str, Any]:
     return found
 
 
-@router.get("/api/trades/{trade_id}/trace")
-async def trade_trace(desk: DeskPart, trade_id: UUID) -> dict[str, Any]:
-    """Return the chain: decision, intents, orders with their events, fills, settlement, ledger."""
+@router.get("/api/trace/{wanted}")
+async def trace(desk: DeskPart, wanted: str) -> dict[str, Any]:
+    """Return the chain of a trade, or of a refused intent: as `recio trace` prints it.
+
+    ``wanted`` is any id of it: trade, intent, order, fill or decision, or account#number.
+    """
     async with desk.database.transaction() as tx:
-        found = await trace(tx, trade_id)
+        found = await chain(tx, wanted)
     if found is None:
-        raise HTTPException(404, f"there is no trade {trade_id}")
-    return found
+        raise HTTPException(404, f"nothing has the id {wanted!r}")
+    answer: dict[str, Any] = msgspec.to_builtins(found)
+    return answer
