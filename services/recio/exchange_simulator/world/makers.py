@@ -7,10 +7,11 @@ same moment always has the same book, in any process.
 Measured on the nine recordings of KXBTC15M of 11-14 May 2026 (436,000 deltas, 25 order books), and
 used as follows:
 
-    spread, price 0.10 … 0.90     one tick of a cent 78 % (0.30 … 0.70) and 65 % (outside), two
-                                  17 / 25 %, three and more 5 / 10 %; the hourly ladder of August
-                                  2025 shows 1 … 4 cents: one wider class for it, assumed
-    spread below 0.10, above 0.90 median 3 ticks of a tenth of a cent, from 1 to 14
+    spread, price 0.30 … 0.70     one cent 83 % of the seconds, two 15 %, more 2 %
+    spread to 0.10 and 0.90       one cent 71 %, two 24 %, more 5 %
+    spread beyond                 in tenths of a cent: 1 20 %, 2 16 %, 3 15 %, 4 12 %, 5 11 %, 6 6 %,
+                                  7 9 %, 8 4 %, more 7 %. The hourly ladder was recorded in 2025
+                                  only, with 1 … 4 cents: a wider class of its own, assumed
     size of the first four levels contracts, quantiles 10/25/50/75/90 %: 50, 115, 550, 1150, 2000;
                                   here of the first one to eight
     size of the next levels       65, 100, 220, 450, 900
@@ -88,16 +89,16 @@ class Grid:
 WINDOW_GRID: Final = Grid(
     tick_e4=100,
     edge_tick_e4=10,
-    middle_spreads=(1,) * 25 + (2,) * 5 + (3,) * 2,
-    outer_spreads=(1,) * 21 + (2,) * 8 + (3, 4, 5),
-    edge_spreads=(1,) * 4
-    + (2,) * 6
-    + (3,) * 7
-    + (4,) * 3
+    middle_spreads=(1,) * 26 + (2,) * 5 + (3,),
+    outer_spreads=(1,) * 22 + (2,) * 8 + (3, 4),
+    edge_spreads=(1,) * 6
+    + (2,) * 5
+    + (3,) * 5
+    + (4,) * 4
     + (5,) * 3
-    + (6,) * 3
-    + (8,) * 3
-    + (9, 11, 14),
+    + (6,) * 2
+    + (7,) * 3
+    + (8, 9, 10, 11),
 )
 LADDER_GRID: Final = Grid(
     tick_e4=100,

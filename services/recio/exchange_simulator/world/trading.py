@@ -4,7 +4,7 @@ A second has eight slots, 60 … 900 ms after its start. Markets near the money 
 them (15-minute markets in six), others in one, and far ones in the first slot of every eighth
 second; takers come in the first four slots, so that every market they can hit is quoted after them.
 Which market is near is decided every eighth second. All of it is a function of market time: a world
-that starts at a whole second, with a second run-up of at most 16 seconds, has the same books as one
+that starts at a whole second, with a run-up of 16 to 24 seconds, has the same books as one
 that came there.
 
 The makers see a new index value gradually within 0.6 s of its second (the recorded books follow
