@@ -81,7 +81,9 @@ class Host:
                 self.app,
                 self.http_host,
                 self.http_port,
-                has_websockets=any(name in _WITH_WEBSOCKETS for name in self._names()),
+                websockets=next(
+                    (_WEBSOCKETS[n] for n in self._names() if n in _WEBSOCKETS), "none"
+                ),
             ) as self.port:
                 await self.run_services()
         except asyncio.CancelledError:
@@ -153,7 +155,13 @@ class Host:
             await _drain(hosted)
 
 
-_WITH_WEBSOCKETS: Final = frozenset({"main_app", "exchange_simulator"})
+_WEBSOCKETS: Final = {
+    "main_app": "websockets-sansio",
+    "exchange_simulator": "recio.exchange_simulator.server:HeartbeatProtocol",
+}
+"""Which services speak WebSocket, and uvicorn's protocol for it."""
+
+PING_SECONDS: Final = 10.0
 
 
 def entry(row: ServiceRow) -> Build:
@@ -225,7 +233,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def http_server(
-    app: AsgiApp, host: str, port: int, *, has_websockets: bool = False
+    app: AsgiApp, host: str, port: int, *, websockets: str = "none"
 ) -> AsyncIterator[int]:
     """Serve ``app`` while the block runs; gives the port it listens on.
 
@@ -238,7 +246,9 @@ async def http_server(
         log_config=None,
         access_log=False,
         lifespan="off",
-        ws="websockets-sansio" if has_websockets else "none",
+        ws=websockets,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=2 * PING_SECONDS,
         http="httptools",
         server_header=False,
         date_header=False,

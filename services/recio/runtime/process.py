@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import psycopg
 import uvloop
@@ -19,9 +19,9 @@ from recio.adapters.redis.bus import RedisBus
 from recio.domain.account_config import Mode
 from recio.domain.errors import Broken, Unavailable
 from recio.manifest import Scope, ServiceRow
-from recio.ports import Clock, Database
+from recio.ports import Bus, Clock, Database, Ids
 from recio.runtime import json_log, settings
-from recio.runtime.access import Access, NetworkTransports
+from recio.runtime.access import Access, NetworkTransports, Transports
 from recio.runtime.clock import AcceleratedClock, WallClock, load_market_time
 from recio.runtime.host import Host, Placement
 from recio.runtime.ids import SystemIds
@@ -29,7 +29,7 @@ from recio.runtime.metrics import Metrics, ProcessMetrics
 from recio.runtime.service import ServiceContext
 from recio.runtime.settings import ProcessSettings
 
-CONNECTIONS: Final = {"main_app": 4, "exchange_simulator": 2}
+CONNECTIONS: Final = {"main_app": 4}
 CONNECTIONS_DEFAULT: Final = 2
 CLOCK_PATIENCE_S: Final = 30.0
 CLOCK_PAUSE_S: Final = 0.25
@@ -72,18 +72,77 @@ def _password(path: Path) -> str:
         raise Broken(f"expected the database password in {path}: {error.strerror}") from error
 
 
+class Wiring(Protocol):
+    """What differs between a live process and a stepped run."""
+
+    ids: Ids
+    bus: Bus
+    transports: Transports
+
+    def database(self, address: str, row: ServiceRow, account: str | None) -> Database:
+        """Return a new database port."""
+        ...
+
+    async def clock(self, database: Database) -> Clock:
+        """Return the environment's clock."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is not a database."""
+        ...
+
+
+class LiveWiring:
+    """PostgreSQL, Redis, the network and real time."""
+
+    def __init__(self, process: ProcessSettings) -> None:
+        ids = SystemIds()
+        self.ids: Ids = ids
+        self.transports: Transports = NetworkTransports()
+        self._redis = RedisBus(
+            process.redis_url, environment=process.environment, jitter=ids.jitter
+        )
+        self.bus: Bus = self._redis
+        self._settings = process
+
+    def database(self, address: str, row: ServiceRow, account: str | None) -> Database:
+        """Return a new database port."""
+        return PostgresDatabase(
+            address,
+            connections=CONNECTIONS.get(row.name, CONNECTIONS_DEFAULT),
+            name=f"recio {row.name}" + (f" {account}" if account else ""),
+            jitter=self.ids.jitter,
+        )
+
+    async def clock(self, database: Database) -> Clock:
+        """Return the environment's clock; waits for a database that is not there yet."""
+        if self._settings.mode is not Mode.PAPER:
+            return WallClock()
+        deadline = asyncio.get_running_loop().time() + CLOCK_PATIENCE_S
+        while True:
+            try:
+                return AcceleratedClock(
+                    await load_market_time(database, self._settings.environment)
+                )
+            except Unavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(CLOCK_PAUSE_S)
+
+    async def close(self) -> None:
+        """Close the bus."""
+        await self._redis.close()
+
+
 class Process:
     """The ports of one process; ``context`` hands them to a service."""
 
-    def __init__(self, process: ProcessSettings, values: Mapping[str, str]) -> None:
+    def __init__(self, process: ProcessSettings, values: Mapping[str, str], wiring: Wiring) -> None:
         self.settings = process
         self.metrics = ProcessMetrics()
-        self.ids = SystemIds()
         self._values = values
-        self._databases: dict[str, PostgresDatabase] = {}
-        self._bus = RedisBus(
-            process.redis_url, environment=process.environment, jitter=self.ids.jitter
-        )
+        self._wiring = wiring
+        self._databases: dict[str, Database] = {}
         self._clock: Clock | None = None
         self._access: Access | None = None
 
@@ -91,89 +150,77 @@ class Process:
         """Return what a service may touch."""
         if row.scope is Scope.ACCOUNT and account is None:
             raise Broken(f"service {row.name} works for an account: expected RECIO_ACCOUNT")
-        database = self._database(row, account)
-        clock = self._clock = self._clock or await self._made_clock(database)
-        access = self._access = self._access or Access(
-            self.settings, clock=clock, ids=self.ids, transports=NetworkTransports()
-        )
         environment = self.settings.environment
+        name = login(row, account)
+        if name not in self._databases:
+            where = address(self.settings, name)
+            self._databases[name] = self._wiring.database(where, row, account)
+        database = self._databases[name]
+        clock = self._clock = self._clock or await self._wiring.clock(database)
         return ServiceContext(
             row=row,
             environment=environment,
             account=account,
             clock=clock,
-            ids=self.ids,
+            ids=self._wiring.ids,
             database=database,
-            bus=self._bus,
-            access=access,
+            bus=self._wiring.bus,
+            access=self._made_access(clock),
             metrics=Metrics(self.metrics, service=row.name, account=account),
             log=json_log.context_log(row.name, account=account, environment=environment),
             settings=settings.service_values(row.name, self._values),
         )
 
-    def _database(self, row: ServiceRow, account: str | None) -> PostgresDatabase:
-        name = login(row, account)
-        if name not in self._databases:
-            self._databases[name] = PostgresDatabase(
-                address(self.settings, name),
-                connections=CONNECTIONS.get(row.name, CONNECTIONS_DEFAULT),
-                name=f"recio {row.name}" + (f" {account}" if account else ""),
-                jitter=self.ids.jitter,
+    def _made_access(self, clock: Clock) -> Access:
+        if self._access is None:
+            self._access = Access(
+                self.settings,
+                clock=clock,
+                ids=self._wiring.ids,
+                transports=self._wiring.transports,
             )
-        return self._databases[name]
-
-    async def _made_clock(self, database: Database) -> Clock:
-        if self.settings.mode is not Mode.PAPER:
-            return WallClock()
-        deadline = asyncio.get_running_loop().time() + CLOCK_PATIENCE_S
-        while True:
-            try:
-                return AcceleratedClock(await load_market_time(database, self.settings.environment))
-            except Unavailable:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(CLOCK_PAUSE_S)
+        return self._access
 
     async def close(self) -> None:
         """Close every connection."""
         if self._access is not None:
             await self._access.close()
-        await self._bus.close()
+        await self._wiring.close()
         for database in self._databases.values():
             await database.close()
 
 
 async def run(
-    settings_: ProcessSettings,
+    process: ProcessSettings,
     values: Mapping[str, str],
     placements: Sequence[Placement],
     *,
     on_ready: Callable[[], None] | None = None,
 ) -> int:
     """Host services until told to stop; return the process's exit status."""
-    process = Process(settings_, values)
+    made = Process(process, values, LiveWiring(process))
     host = Host(
         placements=placements,
-        make_context=process.context,
-        metrics=process.metrics,
-        http_host=settings_.http_host,
-        http_port=settings_.http_port,
+        make_context=made.context,
+        metrics=made.metrics,
+        http_host=process.http_host,
+        http_port=process.http_port,
         on_ready=on_ready,
     )
     try:
         return await host.run()
     finally:
-        await process.close()
+        await made.close()
 
 
 def run_in_new_loop(
-    settings_: ProcessSettings,
+    process: ProcessSettings,
     values: Mapping[str, str],
     placements: Sequence[Placement],
     *,
     on_ready: Callable[[], None] | None = None,
 ) -> int:
     """Do the same on an event loop of its own."""
-    json_log.set_up(level=settings_.log_level)
+    json_log.set_up(level=process.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run(settings_, values, placements, on_ready=on_ready))
+        return runner.run(run(process, values, placements, on_ready=on_ready))

@@ -153,9 +153,9 @@ class Children:
         poll.register(child.pipe, select.POLLIN)
         is_gone = False
         while not is_gone and (left_s := deadline - time.monotonic()) > 0:
-            poll.poll(left_s * 1000)
+            heard = poll.poll(left_s * 1000)
             is_gone = os.waitpid(child.pid, os.WNOHANG)[0] != 0
-            if not is_gone:
+            if heard and not is_gone:
                 os.read(child.pipe, 1)
         if not is_gone:
             os.kill(child.pid, signal.SIGKILL)

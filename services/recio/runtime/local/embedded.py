@@ -330,6 +330,13 @@ class EmbeddedRedis:
                 self._process.wait()
             self._process = None
 
+    def kill(self) -> None:
+        """End it as in a crash: its socket's file stays."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
     def is_running(self) -> bool:
         """Whether the server process lives."""
         return self._process is not None and self._process.poll() is None

@@ -1,0 +1,81 @@
+"""Account files: every mistake is told with the file's name."""
+
+from __future__ import annotations
+
+import pytest
+
+from recio.domain.account_config import PaperSource, Topology
+from recio.domain.errors import Rejected
+from recio.runtime.local.documents import paper_accounts
+
+DOCUMENT = """
+apiVersion: recio.io/v1alpha1
+kind: TradingAccount
+metadata: {name: paper}
+spec: {mode: paper}
+"""
+
+
+def accounts(path, number=1, topology=None, *, is_live=False):
+    """Read a file."""
+    return paper_accounts(path, number=number, topology=topology, is_live=is_live)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write a document and return its path."""
+
+    def write(text):
+        path = tmp_path / "account.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_further_accounts_are_copies_under_other_names(file):
+    """The document itself stays as it is."""
+    made = accounts(file(DOCUMENT), 3, Topology.POOLED, is_live=True)
+    assert [config.name for _, config in made] == ["paper", "paper-2", "paper-3"]
+    assert {config.topology for _, config in made} == {Topology.POOLED}
+    assert {config.paper.source for _, config in made} == {PaperSource.LIVE_FEED}
+    assert [document["metadata"]["name"] for document, _ in made] == ["paper", "paper-2", "paper-3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "is not YAML"),
+        ("", "received 0"),
+        (f"{DOCUMENT}---{DOCUMENT}", "received 2"),
+        ("- 1", "expected one TradingAccount document"),
+        (DOCUMENT.replace("mode: paper", "mode: papr"), "spec.mode"),
+        (DOCUMENT.replace("{mode: paper}", "{mode: paper, tradng: Active}"), "tradng"),
+        (DOCUMENT.replace("name: paper", "name: Paper!"), "metadata.name"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML"),
+    ],
+)
+def test_a_malformed_document_is_refused(file, text, said):
+    """The message says what is wrong, and nothing in the file is run."""
+    with pytest.raises(Rejected, match=said):
+        accounts(file(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    """With what was expected there."""
+    with pytest.raises(Rejected, match=r"none\.yaml"):
+        accounts(tmp_path / "none.yaml")
+
+
+def test_an_account_with_real_money_does_not_run_here(file):
+    """`recio up` is paper only."""
+    text = DOCUMENT.replace("{mode: paper}", "{mode: demo, credentialsSecretRef: {name: key}}")
+    with pytest.raises(Rejected, match="runs paper accounts"):
+        accounts(file(text))
+
+
+@pytest.mark.parametrize("number", [0, 21])
+def test_the_number_of_accounts_is_bounded(file, number):
+    """One to twenty."""
+    with pytest.raises(Rejected, match=str(number)):
+        accounts(file(DOCUMENT), number)
