@@ -108,6 +108,7 @@ class State:
         "slippage_cents",
         "spike_saved_us",
         "spikes",
+        "wishes",
     )
 
     def __init__(self, account: str, *, slippage_cents: int = 0) -> None:
@@ -122,6 +123,7 @@ class State:
         self.known: Known | None = None
         self.held = Held()
         self.attempts: dict[Key, Attempt] = {}
+        self.wishes: dict[Key, Intent] = {}
         self.spikes: dict[str, SpikeState] = {}
         self.events: dict[str, EventView] = {}
         self.shown: Status | None = None
@@ -222,7 +224,7 @@ def _choose(
     state: State, known: Known, snapshot: Snapshot, checks: list[Check]
 ) -> tuple[list[Check], list[Intent]]:
     """Return the checks with the account's limits applied, and the wishes that pass all of it."""
-    held = state.held
+    held = _with_pending(state, snapshot)
     wishes: list[Intent] = []
     outcome: dict[str, str] = {}
     passing = sorted(
@@ -235,12 +237,11 @@ def _choose(
             outcome[check.ticker] = gate
             continue
         key = (check.ticker, check.side)
-        cost = _worst_cost(intent)
-        held = entry.with_entry(held, snapshot.event_ticker, key, intent.qty_e2, cost)
+        held = _with_wish(held, key, intent)
         number = _next_number(state, key)
         state.attempts[key] = Attempt(number, snapshot.at_us, is_pending=True)
+        state.wishes[key] = intent
         wishes.append(intent)
-    state.held = held
     return [check._replace(gate=outcome.get(check.ticker, check.gate)) for check in checks], wishes
 
 
@@ -255,6 +256,22 @@ def _wish(
     intent = _intent(state, known, snapshot, check, qty)
     gate = entry.limit_gate(known.config, held, snapshot.event_ticker, qty, _worst_cost(intent))
     return (None, gate) if gate else (intent, PASSED)
+
+
+def _with_pending(state: State, snapshot: Snapshot) -> Held:
+    """Return what is held as if every wish that the gate has not decided on were filled whole."""
+    held = state.held
+    for key, wish in tuple(state.wishes.items()):
+        attempt = _current(state, snapshot, key)
+        if attempt is None or not attempt.is_pending:
+            del state.wishes[key]
+        elif key[0] not in held.live_markets:
+            held = _with_wish(held, key, wish)
+    return held
+
+
+def _with_wish(held: Held, key: Key, wish: Intent) -> Held:
+    return entry.with_entry(held, wish.event_ticker, key, wish.qty_e2, _worst_cost(wish))
 
 
 def _worst_cost(intent: Intent) -> int:
@@ -332,6 +349,7 @@ def _forget(state: State) -> None:
         del state.events[ticker]
         for key in [key for key in state.attempts if key[0].startswith(f"{ticker}-")]:
             del state.attempts[key]
+            state.wishes.pop(key, None)
 
 
 def _show(state: State) -> tuple[Show, ...]:
