@@ -9,7 +9,8 @@ from pathlib import Path
 from recio.domain.account_config import AccountConfig, Mode
 from recio.runtime.host import Placement
 from recio.runtime.local.options import ENVIRONMENT, UpOptions
-from recio.runtime.local.plan import PlannedProcess
+from recio.runtime.local.plan import SIMULATOR, PlannedProcess
+from recio.runtime.local.start import World
 from recio.runtime.settings import PriceSource, ProcessSettings
 
 
@@ -22,6 +23,7 @@ class LocalEnvironment:
     database_url: str
     redis_url: str
     credentials: Path
+    world: World
     exchange_port: int
     processes: Sequence[PlannedProcess]
     ports: Mapping[str, int]
@@ -43,7 +45,7 @@ class LocalEnvironment:
             series=self.series(),
             exchange_rest_url=self.exchange_url,
             exchange_websocket_url=self.exchange_url.replace("http", "ws", 1),
-            price_source=PriceSource.LIVE if self.options.is_live else PriceSource.RECORDING,
+            price_source=PriceSource.LIVE if self.world.is_live else PriceSource.RECORDING,
             http_host=self.options.host,
             http_port=self.ports[process.name],
         )
@@ -61,6 +63,8 @@ class LocalEnvironment:
             if placed.row.name == "system_monitor":
                 made["RECIO_SYSTEM_MONITOR_PROBE_URLS"] = ",".join(self._probe_urls())
                 made["RECIO_SYSTEM_MONITOR_DISK_PATH"] = str(self.credentials)
+            if placed.row.name == SIMULATOR:
+                made |= world_values(self.world)
         return made
 
     def _probe_urls(self) -> list[str]:
@@ -69,6 +73,14 @@ class LocalEnvironment:
             + f"=http://127.0.0.1:{self.ports[process.name]}"
             for process in self.processes
         ]
+
+
+def world_values(world: World) -> dict[str, str]:
+    """Return the exchange simulator's variables."""
+    made = {"RECIO_EXCHANGE_SIMULATOR_START_US": str(world.start_us)}
+    if world.recording:
+        made["RECIO_EXCHANGE_SIMULATOR_RECORDING"] = world.recording
+    return made
 
 
 def _probed(placed: Placement) -> str:

@@ -102,18 +102,20 @@ class Runner:
         undo.callback(state.unlock)
         if self.options.is_fresh and (aside := state.set_aside()) is not None:
             self.say(f"a fresh start: what was there is now in {aside}")
+        world = start.world_of(self.options, state.path)
         configs = [config for _, config in accounts]
         planned = self._existing(plan(configs, ui_port=self.options.port))
         ports = self._ports(planned)
         server_url, database_url = self._database(state, undo)
         redis_url = self._redis(state, undo)
-        prepared = self._prepare(server_url, accounts)
+        prepared = self._prepare(server_url, accounts, world)
         environment = LocalEnvironment(
             options=self.options,
             accounts=configs,
             database_url=database_url,
             redis_url=redis_url,
             credentials=state.credentials,
+            world=world,
             exchange_port=ports.get(SIMULATOR, 0),
             processes=planned,
             ports=ports,
@@ -179,7 +181,10 @@ class Runner:
         return server.url
 
     def _prepare(
-        self, url: str, accounts: Sequence[tuple[dict[str, Any], AccountConfig]]
+        self,
+        url: str,
+        accounts: Sequence[tuple[dict[str, Any], AccountConfig]],
+        world: start.World,
     ) -> prepare.Prepared:
         applied = prepare.apply_migrations(url, self.say)
         self.say(f"the schema is up to date ({len(applied)} migrations applied now)")
@@ -190,7 +195,7 @@ class Runner:
                 url,
                 accounts,
                 environment=ENVIRONMENT,
-                start_us=start.start_us(self.options),
+                start_us=world.start_us,
                 speed=self.options.speed,
                 ensure_admin=self.ensure_admin,
             )

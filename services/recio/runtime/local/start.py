@@ -1,26 +1,82 @@
-"""Where the market time of a fresh local run begins, and which world it is of."""
+"""Where the market time of a fresh local run begins, and which world it is of.
+
+The choice belongs to the state directory: books that began in one world cannot go on in another.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from recio.domain.errors import Broken, Rejected
+from recio.domain.units import format_time_us
 from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.world import MinutesSource, RecordingSource, Source, attach
 from recio.runtime.clock import wall_us
 from recio.runtime.local.options import UpOptions
 
-
-def source(options: UpOptions) -> Source:
-    """Return what the simulated exchange plays."""
-    if options.recording is not None:
-        return RecordingSource(options.recording)
-    return MinutesSource(start_us=options.start_us)
+FILE: Final = "world.json"
 
 
-def start_us(options: UpOptions) -> int:
-    """Return the market time of a fresh start, microseconds since 1970.
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What the simulated exchange plays, and the market time at which it began."""
+
+    start_us: int
+    recording: str = ""
+    is_live: bool = False
+
+
+def world_of(options: UpOptions, state: Path) -> World:
+    """Return the directory's world; the options choose it at a fresh start only.
 
     Raises:
-        InvalidValue: outside the recording, inside a trading pause, or no such recording.
+        InvalidValue: a start outside the recording or inside a pause, or no such recording.
+        Rejected: the options ask for another world than the one that the books began in.
     """
+    held = _held(state / FILE)
+    if held is None:
+        made = _chosen(options)
+        (state / FILE).write_bytes(msgspec.json.encode(made))
+        return made
+    _refuse_another(held, options, state)
+    return held
+
+
+def _chosen(options: UpOptions) -> World:
     if options.is_live:
-        return wall_us()
-    return attach(Exchange(), source(options)).start_us
+        return World(start_us=wall_us(), is_live=True)
+    source: Source = MinutesSource(start_us=options.start_us)
+    if options.recording is not None:
+        if options.start_us is not None:
+            raise Rejected("--start: a recorded market begins with its first frame")
+        source = RecordingSource(options.recording)
+    start_us = attach(Exchange(), source).start_us
+    return World(start_us=start_us, recording=options.recording or "")
+
+
+def _held(path: Path) -> World | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=World)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise Broken(
+            f"{path} cannot be read: {error}; start with nothing: recio up --fresh"
+        ) from error
+
+
+def _refuse_another(held: World, options: UpOptions, state: Path) -> None:
+    asked = {
+        "--recording": options.recording not in {None, held.recording},
+        "--live-prices": options.is_live and not held.is_live,
+        "--start": options.start_us not in {None, held.start_us},
+    }
+    wrong = [name for name, is_another in asked.items() if is_another]
+    if wrong:
+        what = held.recording or ("live prices" if held.is_live else "recorded minutes")
+        raise Rejected(
+            f"{', '.join(wrong)}: the books in {state} began with {what} at "
+            f"{format_time_us(held.start_us)}; add --fresh to begin anew, or choose another --state"
+        )
