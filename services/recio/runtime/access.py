@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from recio.adapters.kalshi.budget import Budget
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.signing import RequestSigner
+from recio.adapters.kalshi.stream import Subscription, account_subscriptions
 from recio.adapters.kalshi.websocket import KalshiStream
 from recio.adapters.price_feeds import bitstamp, coinbase, kraken
 from recio.adapters.price_feeds.coinbase import CoinbaseCandles
@@ -81,8 +82,11 @@ class Access:
         return self._stream_of(credentials.MARKET)
 
     def account_stream(self, account: str) -> KalshiStream:
-        """Return a new connection to the exchange's WebSocket under an account's key."""
-        return self._stream_of(account)
+        """Return a new connection to the exchange's WebSocket under an account's key.
+
+        It is subscribed to the account's private channels.
+        """
+        return self._stream_of(account, account_subscriptions())
 
     def price_feeds(self, symbol: str) -> tuple[PriceFeed, ...]:
         """Return new feeds of a symbol's spot price, the most trusted venue first."""
@@ -110,10 +114,15 @@ class Access:
             return modes.hosts(self._settings).websocket, f"{FEEDS_PREFIX}{venue.source}"
         return _VENUES[venue.source]
 
-    def _stream_of(self, owner: str) -> KalshiStream:
+    def _stream_of(self, owner: str, subscriptions: tuple[Subscription, ...] = ()) -> KalshiStream:
         transport = self._transports.websocket(modes.hosts(self._settings).websocket)
         stream = KalshiStream(
-            transport, self._signer(owner), self._clock, self._ids, path=modes.WEBSOCKET_PATH
+            transport,
+            self._signer(owner),
+            self._clock,
+            self._ids,
+            subscriptions=subscriptions,
+            path=modes.WEBSOCKET_PATH,
         )
         self._streams.append(stream)
         return stream
