@@ -7,17 +7,19 @@ nine minutes before an hour's close and runs on; a test publishes what the marke
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import re
 import shutil
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
 from recio import manifest
 from recio.adapters.postgres.config import apply_account
 from recio.adapters.postgres.database import PostgresDatabase
@@ -293,7 +295,9 @@ class Desk:
         )
         service = build(context)
         assert service.asgi is not None
-        async with http_server(service.asgi, "127.0.0.1", 0, websockets="websockets-sansio") as self.port:
+        async with http_server(
+            service.asgi, "127.0.0.1", 0, websockets="websockets-sansio"
+        ) as self.port:
             tasks = [asyncio.ensure_future(task()) for task in service.tasks]
             tasks.append(asyncio.create_task(self._feed_changes()))
             await asyncio.sleep(0.05)
@@ -368,6 +372,16 @@ def desk(database_url: str) -> Iterator[Desk]:
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def shared_desk(module_database_url: str) -> Iterator[Desk]:
+    """The same for the tests of a module that leave nothing behind; its market is there."""
+    made = Desk(module_database_url)
+    made.start()
+    made.market(91_300)
+    yield made
+    made.stop()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The system's Chromium."""
@@ -391,7 +405,7 @@ def page(browser: Browser, desk: Desk) -> Iterator[Page]:
     context.close()
 
 
-def screenshot(page: Page, name: str, folder: Path = Path("/tmp/recio/ui")) -> None:  # noqa: S108
+def screenshot(page: Page, name: str, folder: Path = Path("/tmp/recio/ui")) -> None:
     """Keep a picture, if there is a place for it."""
     if folder.is_dir():
         page.screenshot(path=folder / f"{name}.png")
@@ -436,6 +450,12 @@ def add_trade(desk: Desk, number: int, strike_dollars: int, side: str, **changed
         f"INSERT INTO trading.trades ({names}) VALUES ({marks}) RETURNING trade_id", *row.values()
     )
     return trade_id
+
+
+@pytest.fixture(name="add_trade")
+def add_trade_fixture(desk: Desk) -> Callable[..., str]:
+    """Return what writes a trade of the desk's account."""
+    return functools.partial(add_trade, desk)
 
 
 def number_age(number: int) -> int:

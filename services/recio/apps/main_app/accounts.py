@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from recio.adapters.postgres.config import effective_config
+from recio.adapters.postgres.switches import ALL_ACCOUNTS
 from recio.apps.main_app import reads, settings_view, valuation
 from recio.apps.main_app.board import Board
 from recio.apps.main_app.market import Market
@@ -28,7 +29,7 @@ from recio.ports import Clock, Database, Transaction
 
 PAUSE_S: Final = 0.1
 RETRY_S: Final = 1.0
-BACKSTOP_S: Final = 10.0
+BACKSTOP_S: Final = 10
 
 SECTIONS: Final[dict[str, frozenset[str]]] = {
     "accounts": frozenset({"accounts"}),
@@ -65,6 +66,7 @@ class Accounts:
         self._watched: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._decision_us = 0
+        self._is_list_stale = False
         self._trades: dict[str, dict[str, reads.Row]] = {}
         self._readers: dict[str, Callable[[Transaction, str], Awaitable[None]]] = {
             "automation": self._read_automation,
@@ -85,10 +87,14 @@ class Accounts:
         sections = SECTIONS.get(change.table.rpartition(".")[2])
         if sections is None:
             return
-        known = change.account in self.environments
-        for account in [change.account] if known else list(self.environments):
-            assert account is not None
-            self._stale.setdefault(account, set()).update(sections)
+        account = change.account
+        if account is not None and account in self.environments:
+            concerned = [account]
+        else:
+            concerned = list(self.environments)
+            self._is_list_stale = account not in (None, ALL_ACCOUNTS)
+        for name in concerned:
+            self._stale.setdefault(name, set()).update(sections)
         self._wake.set()
 
     def note_snapshot(self) -> None:
@@ -119,22 +125,31 @@ class Accounts:
             rows = await reads.accounts(tx)
             self.environments = {row["account"]: row["environment"] for row in rows}
             for row in rows:
-                self.configs[row["account"]] = await effective_config(tx, row["account"])
-        self._market.models = {self.model_of(row["account"]) for row in rows} or {Model.VOLATILITY}
-        for row in rows:
-            row["series"] = [item.value for item in self.configs[row["account"]].series]
+                row["series"], row["problem"] = [], ""
+                try:
+                    config = await self._config(tx, row["account"])
+                except Rejected as error:
+                    # One account's document that cannot be read must not hide the others.
+                    row["problem"] = str(error)
+                else:
+                    row["series"] = [item.value for item in config.series]
         self._board.put("accounts", rows)
+        self._is_list_stale = False
         self._answers("")
 
     async def run(self) -> None:
         """Read stale sections of watched accounts, for ever."""
+        whole_us = self._clock.wall_us()
         while True:
             try:
                 async with asyncio.timeout(BACKSTOP_S):
                     await self._wake.wait()
             except TimeoutError:
-                self._all_stale()
+                pass
             self._wake.clear()
+            if self._clock.wall_us() >= whole_us + BACKSTOP_S * SECOND_US:
+                whole_us = self._clock.wall_us()
+                self._stale.update({account: set(ALL) for account in self._watched})
             await self._refresh_watched()
             await self._clock.sleep_wall(PAUSE_S)
 
@@ -176,6 +191,8 @@ class Accounts:
 
     async def _refresh_watched(self) -> None:
         try:
+            if self._is_list_stale:
+                await self.load()
             for account in list(self._watched):
                 sections = self._stale.pop(account, set())
                 if sections:
@@ -194,17 +211,18 @@ class Accounts:
         except Rejected as error:
             self._answers(str(error))
 
-    def _all_stale(self) -> None:
-        for account in self._watched:
-            self._stale[account] = set(ALL)
-
     def _answers(self, reason: str) -> None:
         self.reason = reason
         self._board.put("database", {"is_available": not reason, "reason": reason})
 
-    async def _read_money(self, tx: Transaction, account: str) -> None:
+    async def _config(self, tx: Transaction, account: str) -> AccountConfig:
         config = await effective_config(tx, account)
         self.configs[account] = config
+        self._market.models.add(config.strategy.model)
+        return config
+
+    async def _read_money(self, tx: Transaction, account: str) -> None:
+        config = await self._config(tx, account)
         money = await reads.money(tx, account, config.risk, self._clock.market_us())
         self._board.put(f"account/{account}/money", money)
 
@@ -232,5 +250,6 @@ class Accounts:
         self._board.put(f"account/{account}/switches", await reads.switches(tx, account))
 
     async def _read_settings(self, tx: Transaction, account: str) -> None:
+        await self._config(tx, account)
         view = await settings_view.view(tx, account)
         self._board.put(f"account/{account}/settings", view)

@@ -12,6 +12,7 @@ from recio.apps.main_app.board import Board
 from recio.apps.main_app.hub import Hub
 from recio.apps.main_app.market import Market
 from recio.apps.main_app.sessions import Attempts, Session, Sessions
+from recio.domain.account_config import AccountConfig
 from recio.ports import Clock, Database, Ids
 
 
@@ -42,6 +43,17 @@ class Desk:
         if environment is None:
             raise HTTPException(404, f"no account is called {account!r}")
         return environment
+
+    def config_of(self, account: str) -> AccountConfig:
+        """Return an account's configuration.
+
+        Raises:
+            HTTPException: 409, its document cannot be read.
+        """
+        config = self.accounts.configs.get(account)
+        if config is None:
+            raise HTTPException(409, f"the document of {account!r} cannot be read")
+        return config
 
     def account_or_first(self, account: str | None) -> str:
         """Return the account, or the first one when none is named.

@@ -55,7 +55,7 @@ class Market:
         self._markets: dict[tuple[str, str], EventMarkets] = {}
         self._points: dict[tuple[str, str], deque[Point]] = {}
         self._changed: set[tuple[str, str]] = set()
-        self.models: set[Model] = {Model.VOLATILITY}
+        self.models: set[Model] = {Model.VOLATILITY}  # what any account trades on
 
     def apply(self, message: Message) -> None:
         """Take one message of the bus."""

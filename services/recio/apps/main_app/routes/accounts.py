@@ -39,7 +39,7 @@ async def accounts(desk: DeskPart) -> list[dict[str, Any]]:
 async def balance(desk: DeskPart, account: str | None = None) -> dict[str, Any]:
     """Return cash, equity and what is at risk against the limits."""
     name = desk.account_or_first(account)
-    config = desk.accounts.configs[name]
+    config = desk.config_of(name)
     async with desk.database.transaction() as tx:
         money = await reads.money(tx, name, config.risk, desk.clock.market_us())
     return {"account": name, "mode": config.mode.value, **money}
