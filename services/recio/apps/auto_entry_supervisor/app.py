@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from recio.adapters.postgres import decisions
 from recio.adapters.postgres.config import effective_config
@@ -42,8 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     may wait to be written together.
     """
 
-    slippage_cents: int = 0
-    write_seconds: float = 1.0
+    slippage_cents: Annotated[int, Meta(ge=0, le=10)] = 0
+    write_seconds: Annotated[float, Meta(ge=0, le=60)] = 1.0
 
 
 class _Read(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from recio import data
 from recio.adapters.postgres import snapshots as latest
@@ -26,8 +28,10 @@ from recio.engine.snapshot import Event, State, Tick
 from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 
-FRESH_US = 15 * SECOND_US
-INPUTS = (PriceUpdate, PriceHistory, EventMarkets, BookUpdate, ExchangeStatus)
+FRESH_US: Final = 15 * SECOND_US
+LOOK_BACK_PAUSE_S: Final = 5.0
+LOOK_BACK_TRIES: Final = 60
+INPUTS: Final = (PriceUpdate, PriceHistory, EventMarkets, BookUpdate, ExchangeStatus)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     model: Model = Model.FINGERPRINTS
     fingerprints: str = data.fingerprint_names()[0]
-    latest_seconds: float = 1.0
-    snapshots_per_second: int = 10
+    latest_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 1.0
+    snapshots_per_second: Annotated[int, Meta(ge=1, le=10)] = 10
 
 
 class Coordinator:
@@ -71,13 +75,29 @@ class Coordinator:
     async def recover(self) -> None:
         """Go on above the last generation, and load the look-backs."""
         now_us = self._context.clock.market_us()
-        environment = self._context.environment
         async with self._context.database.transaction() as tx:
-            stored = await latest.newest_generation(tx, environment)
-            minutes = await latest.recent_minutes(tx, environment, since_us=now_us - HOUR_US)
+            stored = await latest.newest_generation(tx, self._context.environment)
         # A hundred a second is more than is ever made, so the clock alone keeps generations rising
         # when the row is lost: it lies in an unlogged table.
         self.state.generation = max(stored + 1000, now_us // (SECOND_US // 100))
+        await self._look_back()
+
+    async def look_back(self) -> None:
+        """Read stored minutes again until momentum is whole: their message may have been missed."""
+        for _ in range(LOOK_BACK_TRIES):
+            await self._context.clock.sleep_wall(LOOK_BACK_PAUSE_S)
+            symbols = self.state.symbols.values()
+            if not symbols or any(not symbol.momentum.is_complete for symbol in symbols):
+                try:
+                    await self._look_back()
+                except Unavailable as error:
+                    self._context.log.warning("the past is not read: %s", error)
+        await asyncio.Event().wait()
+
+    async def _look_back(self) -> None:
+        now_us, environment = self._context.clock.market_us(), self._context.environment
+        async with self._context.database.transaction() as tx:
+            minutes = await latest.recent_minutes(tx, environment, since_us=now_us - HOUR_US)
         for symbol, closes in minutes.items():
             await self._take(
                 PriceHistory(
@@ -188,7 +208,7 @@ class Coordinator:
         """Return it as a service."""
         return Service(
             recover=self.recover,
-            tasks=(self.read_bus, self.tick, self.release, self.write_latest),
+            tasks=(self.read_bus, self.tick, self.release, self.look_back, self.write_latest),
             readiness=self.readiness,
             routes={("GET", "/api/strike_table"): self.strike_tables},
         )
