@@ -82,6 +82,16 @@ def may_send_orders(mode: Mode) -> bool:
     return mode is not Mode.SHADOW
 
 
+def has_own_clock(mode: Mode) -> bool:
+    """Whether market time is the environment's own and may differ from the wall's."""
+    return mode is Mode.PAPER
+
+
+def is_self_contained(mode: Mode) -> bool:
+    """Whether the mode needs no exchange but ours: what `recio up` runs."""
+    return mode is Mode.PAPER
+
+
 def has_live_feeds(settings: ProcessSettings) -> bool:
     """Whether prices come from the venues themselves and not from the exchange simulator."""
     return settings.mode is not Mode.PAPER or settings.price_source is PriceSource.LIVE

@@ -16,11 +16,10 @@ import uvloop
 
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.redis.bus import RedisBus
-from recio.domain.account_config import Mode
 from recio.domain.errors import Broken, Unavailable
 from recio.manifest import Scope, ServiceRow
 from recio.ports import Bus, Clock, Database, Ids
-from recio.runtime import json_log, settings
+from recio.runtime import json_log, modes, settings
 from recio.runtime.access import Access, NetworkTransports, Transports
 from recio.runtime.clock import AcceleratedClock, WallClock, load_market_time
 from recio.runtime.host import Host, Placement
@@ -116,7 +115,7 @@ class LiveWiring:
 
     async def clock(self, database: Database) -> Clock:
         """Return the environment's clock; waits for a database that is not there yet."""
-        if self._settings.mode is not Mode.PAPER:
+        if not modes.has_own_clock(self._settings.mode):
             return WallClock()
         deadline = asyncio.get_running_loop().time() + CLOCK_PATIENCE_S
         while True:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import yaml
 
-from recio.domain.account_config import AccountConfig, Mode, Topology, parse_account
+from recio.domain.account_config import AccountConfig, Topology, parse_account
 from recio.domain.errors import Rejected
+from recio.runtime import modes
 
 ACCOUNTS_MOST: Final = 20
 
@@ -43,7 +44,7 @@ def paper_accounts(
         raise Rejected(f"expected 1 to {ACCOUNTS_MOST} accounts, received {number}")
     document = read_document(path)
     parsed = parse_account(document)
-    if parsed.mode is not Mode.PAPER:
+    if not modes.is_self_contained(parsed.mode):
         raise Rejected(
             f"{path}: `recio up` runs paper accounts, received mode {parsed.mode}; the other modes "
             "run on Kubernetes, or with `recio run` and settings of your own"
