@@ -35,7 +35,7 @@ async def _rows(database: Database) -> list[tuple[str, ...]]:
         accounts = await tx.fetch(
             "SELECT account, mode, coalesce((SELECT max(generation) FROM trading.account_config c "
             "WHERE c.account = a.account), 0), (SELECT count(*) FROM trading.trades t "
-            "WHERE t.account = a.account AND t.open_qty_e2 <> 0) "
+            "WHERE t.account = a.account AND t.state IN ('open', 'closing', 'expired')) "
             "FROM trading.accounts a WHERE retired_at IS NULL ORDER BY account"
         )
         return [await _row(tx, account) for account in accounts]

@@ -48,13 +48,15 @@ class Placement:
 class Host:
     """One process.
 
-    ``make_context`` hands a service its ports (runtime.modes). ``on_ready`` is called once, when
-    every service has recovered and its tasks run.
+    ``make_context`` hands a service its ports (runtime.process). ``build`` stands in for the door of
+    each app (a stepped run keeps the exchange in its hands). ``on_ready`` is called once, when every
+    service has recovered and its tasks run.
     """
 
     placements: Sequence[Placement]
     make_context: MakeContext
     metrics: ProcessMetrics
+    build: Build | None = None
     http_host: str = "127.0.0.1"
     http_port: int = 0
     on_ready: Callable[[], None] | None = None
@@ -100,7 +102,7 @@ class Host:
         """Recover, run the tasks until told to stop or one ends, drain."""
         for placed, hosted in zip(self.placements, self.app.hosted, strict=True):
             context = await self.make_context(placed.row, placed.account)
-            hosted.service = entry(placed.row)(context)
+            hosted.service = (self.build or entry(placed.row))(context)
             if hosted.service.recover is not None and not await self._recovered(hosted):
                 return
         tasks = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import uuid
 from uuid import UUID
 
@@ -32,3 +33,8 @@ class SeededIds:
     def jitter(self) -> float:
         """Return a number in [0, 1) to spread retries; never used in a decision."""
         return self._random.random()
+
+
+def new_secret() -> str:
+    """Return a password that no person types."""
+    return secrets.token_urlsafe(24)

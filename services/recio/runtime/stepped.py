@@ -248,11 +248,12 @@ def run(main: Coroutine[Any, Any, T], *, loop: SteppedLoop | None = None) -> T:
     try:
         return own.run_until_complete(main)
     finally:
-        _cancel_all(own)
+        cancel_all(own)
         own.close()
 
 
-def _cancel_all(loop: SteppedLoop) -> None:
+def cancel_all(loop: SteppedLoop) -> None:
+    """Cancel every task that is left and wait for it."""
     left = [task for task in asyncio.all_tasks(loop) if not task.done()]
     for task in left:
         task.cancel()

@@ -23,6 +23,7 @@ class LocalEnvironment:
     database_url: str
     redis_url: str
     credentials: Path
+    passwords: Path | None
     world: World
     exchange_port: int
     processes: Sequence[PlannedProcess]
@@ -41,6 +42,7 @@ class LocalEnvironment:
             database_url=self.database_url,
             redis_url=self.redis_url,
             credentials_dir=str(self.credentials),
+            database_passwords_dir=str(self.passwords or ""),
             accounts=process.accounts,
             series=self.series(),
             exchange_rest_url=self.exchange_url,
@@ -55,6 +57,10 @@ class LocalEnvironment:
         return tuple(
             dict.fromkeys(str(name) for account in self.accounts for name in account.series)
         )
+
+    def balances(self) -> dict[str, int]:
+        """Return every account's opening cash in dollars."""
+        return {account.name: account.paper.initial_balance_dollars for account in self.accounts}
 
     def values(self, process: PlannedProcess) -> dict[str, str]:
         """Return the variables of the services of one process."""

@@ -19,23 +19,21 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Final, NoReturn, TypeVar
 
-import psycopg
 import uvloop
 
 from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.transport.client import HttpClient
-from recio.domain.account_config import AccountConfig
 from recio.domain.errors import Broken, Unavailable
-from recio.runtime import process, settings
+from recio.runtime import process
 from recio.runtime.clock import MarketTime, note_market_time
 from recio.runtime.host import entry
 from recio.runtime.http_server import listening_socket
-from recio.runtime.local import documents, prepare, start
+from recio.runtime.local import prepare, servers
 from recio.runtime.local.children import Child, Children
-from recio.runtime.local.embedded import EmbeddedPostgres, EmbeddedRedis
 from recio.runtime.local.environment import LocalEnvironment
+from recio.runtime.local.ground import lay, open_store
 from recio.runtime.local.keys import ensure_keys
-from recio.runtime.local.options import DATABASE, ENVIRONMENT, UpOptions
+from recio.runtime.local.options import ENVIRONMENT, UpOptions
 from recio.runtime.local.plan import SIMULATOR, UI, PlannedProcess, plan
 from recio.runtime.local.state import StateDirectory
 
@@ -44,17 +42,6 @@ OTHERS_READY_S: Final = 15.0
 """How long the page waits for the other services; they go on being started after that."""
 BEAT_S: Final = 1.0
 WATCH_S: Final = 0.2
-POSTGRES_SETTINGS: Final = (
-    "shared_buffers=32MB",
-    "max_connections=100",
-    "wal_compression=on",
-    "max_wal_size=256MB",
-    "jit=off",
-    "random_page_cost=1.1",
-    "log_min_duration_statement=1000",
-)
-"""fsync and synchronous_commit stay on: what was confirmed survives a power cut."""
-
 T = TypeVar("T")
 Say = Callable[[str], None]
 
@@ -91,40 +78,27 @@ class Runner:
         return 0
 
     def _run(self, undo: ExitStack) -> None:
-        accounts = documents.paper_accounts(
-            self.options.account_file,
-            number=self.options.accounts,
-            topology=self.options.topology,
-            is_live=self.options.is_live,
-        )
-        state = StateDirectory(self.options.state)
-        state.lock()
-        undo.callback(state.unlock)
-        if self.options.is_fresh and (aside := state.set_aside()) is not None:
-            self.say(f"a fresh start: what was there is now in {aside}")
-        world = start.world_of(self.options, state.path)
-        configs = [config for _, config in accounts]
-        planned = self._existing(plan(configs, ui_port=self.options.port))
+        ground = lay(self.options, undo, self.say)
+        planned = self._existing(plan(ground.accounts, ui_port=self.options.port))
         ports = self._ports(planned)
-        server_url, database_url = self._database(state, undo)
-        redis_url = self._redis(state, undo)
-        prepared = self._prepare(server_url, accounts, world)
+        store = open_store(self.options, ground, undo, self.say, ensure_admin=self.ensure_admin)
         environment = LocalEnvironment(
             options=self.options,
-            accounts=configs,
-            database_url=database_url,
-            redis_url=redis_url,
-            credentials=state.credentials,
-            world=world,
+            accounts=ground.accounts,
+            database_url=store.url,
+            passwords=store.passwords,
+            redis_url=servers.redis(self.options, ground.state, undo, self.say),
+            credentials=ground.state.credentials,
+            world=ground.world,
             exchange_port=ports.get(SIMULATOR, 0),
             processes=planned,
             ports=ports,
         )
-        heart = _Heart(server_url, prepared.market_time, undo)
+        heart = _Heart(store.owner_url, store.market_time, undo)
         children = Children(self.say)
         undo.callback(self._stop_children, children)
-        self._start(planned, environment, children, state)
-        self._welcome(children, ports.get(UI, 0), prepared.password)
+        self._start(planned, environment, children, ground.state)
+        self._welcome(children, ports.get(UI, 0), store.password)
         self._watch(children, heart)
 
     # What is started, in order.
@@ -157,49 +131,6 @@ class Runner:
             self.say(f"port {one.port} is in use: {one.name} listens on {other} instead")
             return other
         return one.port
-
-    def _database(self, state: StateDirectory, undo: ExitStack) -> tuple[str, str]:
-        if self.options.database_url is not None:
-            self.say(f"using the database {settings.masked_url(self.options.database_url)}")
-            return self.options.database_url, _without_user(self.options.database_url)
-        server = EmbeddedPostgres(state.postgres, settings=POSTGRES_SETTINGS)
-        is_new = not (state.postgres / "data").exists()
-        self.say(f"starting PostgreSQL in {state.postgres}" + (" (new)" if is_new else ""))
-        server.start()
-        undo.callback(self._stop_server, "PostgreSQL", server.stop)
-        prepare.create_database(server.url(), DATABASE)
-        return server.url(DATABASE), f"postgresql:///{DATABASE}?host={server.sockets}"
-
-    def _redis(self, state: StateDirectory, undo: ExitStack) -> str:
-        if self.options.redis_url is not None:
-            self.say(f"using the Redis {settings.masked_url(self.options.redis_url)}")
-            return self.options.redis_url
-        server = EmbeddedRedis(state.redis)
-        self.say("starting Redis")
-        server.start()
-        undo.callback(self._stop_server, "Redis", server.stop)
-        return server.url
-
-    def _prepare(
-        self,
-        url: str,
-        accounts: Sequence[tuple[dict[str, Any], AccountConfig]],
-        world: start.World,
-    ) -> prepare.Prepared:
-        applied = prepare.apply_migrations(url, self.say)
-        self.say(f"the schema is up to date ({len(applied)} migrations applied now)")
-        names = ", ".join(config.name for _, config in accounts)
-        self.say(f"applying {self.options.account_file} (accounts: {names})")
-        return uvloop.run(
-            prepare.prepare(
-                url,
-                accounts,
-                environment=ENVIRONMENT,
-                start_us=world.start_us,
-                speed=self.options.speed,
-                ensure_admin=self.ensure_admin,
-            )
-        )
 
     def _start(
         self,
@@ -260,10 +191,6 @@ class Runner:
         if killed:
             self.say(f"did not end in time and was killed: {', '.join(killed)}")
 
-    def _stop_server(self, name: str, stop: Callable[[], None]) -> None:
-        self.say(f"stopping {name}")
-        stop()
-
 
 class _Heart:
     """Writes down where market time stands, each second and at the end."""
@@ -314,11 +241,8 @@ def _body(
 
 async def _register_keys(environment: LocalEnvironment) -> list[str]:
     http = HttpClient(environment.exchange_url)
-    balances = {
-        account.name: account.paper.initial_balance_dollars for account in environment.accounts
-    }
     try:
-        return await ensure_keys(http, environment.credentials, balances)
+        return await ensure_keys(http, environment.credentials, environment.balances())
     finally:
         await http.close()
 
@@ -336,12 +260,6 @@ def _free_port(host: str) -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _without_user(url: str) -> str:
-    given = psycopg.conninfo.conninfo_to_dict(url)
-    kept = {name: value for name, value in given.items() if name not in {"user", "password"}}
-    return psycopg.conninfo.make_conninfo("", **{name: str(kept[name]) for name in kept})
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

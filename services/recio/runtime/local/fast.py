@@ -1,0 +1,271 @@
+"""``recio up --fast``: a period of market time in one process, stepped, as fast as it goes.
+
+The same services on the same state directory as a live local run, but with virtual time: it jumps
+to the next timer whenever all are idle, transactions are atomic steps, the bus and the connections
+to the exchange are in memory. At the end the exchange's cash is compared with our ledger. Services
+that only show or watch (the page, the monitors) take no part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from recio.adapters.postgres.database import SteppedDatabase
+from recio.adapters.postgres.hints import Hints
+from recio.domain.errors import Broken
+from recio.domain.units import SECOND_US, as_datetime, format_scaled, format_time_us
+from recio.exchange_simulator.app import build_simulator, service_of
+from recio.exchange_simulator.simulator import Simulator
+from recio.manifest import Scope, ServiceRow
+from recio.ports import Bus, Clock, Database, HttpTransport, Ids, WebSocketTransport
+from recio.runtime import json_log
+from recio.runtime.access import Transports
+from recio.runtime.clock import SteppedClock
+from recio.runtime.host import Host, Placement, entry
+from recio.runtime.ids import SeededIds
+from recio.runtime.local import prepare
+from recio.runtime.local.environment import LocalEnvironment
+from recio.runtime.local.ground import Ground, Store, lay, open_store
+from recio.runtime.local.keys import ensure_keys
+from recio.runtime.local.options import ENVIRONMENT, UpOptions
+from recio.runtime.local.plan import SIMULATOR, PlannedProcess, plan
+from recio.runtime.local.state import StateDirectory
+from recio.runtime.process import Process
+from recio.runtime.service import Service, ServiceContext
+from recio.runtime.stepped import SteppedLoop, cancel_all
+
+NOTE_SECONDS: Final = 600
+QUICK: Final = ("synchronous_commit=off",)
+"""A stepped run that is cut is begun again from its last note of the time, or fresh."""
+ADDRESS: Final = "http://127.0.0.1:9"
+"""Never connected to: the transports are in memory."""
+
+Say = Callable[[str], None]
+
+
+class MemoryTransports:
+    """Connections within the process."""
+
+    def __init__(self) -> None:
+        self.simulator: Simulator | None = None
+
+    def http(self, url: str) -> HttpTransport:
+        """Return a transport to the exchange."""
+        return self._made(url).http()
+
+    def websocket(self, url: str) -> WebSocketTransport:
+        """Return a transport to the exchange."""
+        return self._made(url).websockets()
+
+    def _made(self, url: str) -> Simulator:
+        if self.simulator is None:
+            raise Broken(f"a stepped run has no network: {url}")
+        return self.simulator
+
+
+class SteppedWiring:
+    """One process, virtual time, everything in memory but the database."""
+
+    def __init__(self, loop: SteppedLoop, start_us: int, seed: str) -> None:
+        from recio.testing.memory_bus import MemoryBus  # noqa: PLC0415 (needed here only)
+
+        self.ids: Ids = SeededIds(seed)
+        self.bus: Bus = MemoryBus()
+        self.memory = MemoryTransports()
+        self.transports: Transports = self.memory
+        self.made_clock = SteppedClock(loop, start_us)
+        self._hints = Hints()
+
+    def database(self, address: str, row: ServiceRow, account: str | None) -> Database:
+        """Return a new stepped database port."""
+        whose = f" {account}" if account else ""
+        return SteppedDatabase(address, hints=self._hints, name=f"recio {row.name}{whose}")
+
+    async def clock(self, _database: Database) -> Clock:
+        """Return virtual time."""
+        return self.made_clock
+
+    async def close(self) -> None:
+        """Do nothing: it is all in memory."""
+
+
+@dataclass(slots=True, kw_only=True)
+class FastRun:
+    """One stepped run."""
+
+    options: UpOptions
+    ensure_admin: prepare.EnsureAdmin
+    say: Say
+    _loop: SteppedLoop = field(default_factory=SteppedLoop)
+
+    def run(self) -> int:
+        """Run the period; return 0 if the books are equal at its end."""
+        seconds = self.options.fast_seconds or 0
+        with ExitStack() as undo:
+            ground = lay(self.options, undo, self.say)
+            store = open_store(
+                self.options,
+                ground,
+                undo,
+                self.say,
+                ensure_admin=self.ensure_admin,
+                extra=QUICK,
+            )
+            json_log.set_up(level="WARNING", stream=undo.enter_context(_log(ground.state)))
+            return self._step(ground, store, seconds)
+
+    def _step(self, ground: Ground, store: Store, seconds: int) -> int:
+        start_us = store.market_time.t0_us
+        wiring = SteppedWiring(self._loop, start_us, f"{start_us}")
+        stage = _Stage(_environment(self.options, ground, store), wiring, store.owner_url)
+        began_s = time.monotonic()
+        self.say(f"from {format_time_us(start_us)[:19]} on for {seconds} s of market time")
+        gc.disable()
+        try:
+            status = self._loop.run_until_complete(stage.run(seconds, self.say))
+        finally:
+            gc.enable()
+            cancel_all(self._loop)
+        took_s = time.monotonic() - began_s
+        self.say(
+            f"{self._loop.now_us // SECOND_US} s of market time in {took_s:.1f} s, "
+            f"{self._loop.steps} steps"
+        )
+        return status
+
+
+class _Stage:
+    """All services of the run, in one host without a server."""
+
+    def __init__(
+        self, environment: LocalEnvironment, wiring: SteppedWiring, owner_url: str
+    ) -> None:
+        self._environment = environment
+        self._wiring = wiring
+        self._owner = SteppedDatabase(owner_url, name="recio up")
+        planned = PlannedProcess("stepped", tuple(_taking_part(environment)), 0)
+        values = {
+            **environment.values(planned),
+            "RECIO_EXCHANGE_SIMULATOR_IS_FINE": "false",
+        }
+        self._process = Process(environment.settings(planned), values, wiring)
+        self._host = Host(
+            placements=planned.placements,
+            make_context=self._process.context,
+            metrics=self._process.metrics,
+            build=self._build,
+        )
+
+    def _build(self, context: ServiceContext) -> Service:
+        if context.row.name != SIMULATOR:
+            return entry(context.row)(context)
+        simulator = self._wiring.memory.simulator = build_simulator(context)
+        service = service_of(simulator)
+        service.recover = self._recover_exchange
+        return service
+
+    async def _recover_exchange(self) -> None:
+        simulator = self._wiring.memory.simulator
+        assert simulator is not None
+        await simulator.recover()
+        environment = self._environment
+        await ensure_keys(simulator.http(), environment.credentials, environment.balances())
+
+    async def run(self, seconds: int, say: Say) -> int:
+        """Run so long in market time, stop, compare the books."""
+        loop = asyncio.get_running_loop()
+        running = asyncio.ensure_future(self._host.run_services())
+        end_s = loop.time() + seconds
+        while loop.time() < end_s and not running.done():
+            await asyncio.wait([running], timeout=min(NOTE_SECONDS, end_s - loop.time()))
+            await self._note(ahead_us=NOTE_SECONDS * SECOND_US)
+            say(f"  {format_time_us(self._wiring.made_clock.market_us())[:19]}")
+        self._host.stop()
+        await running
+        await self._note(ahead_us=0)
+        status = await self._compare(say)
+        await self._process.close()
+        await self._owner.close()
+        return status
+
+    async def _note(self, *, ahead_us: int) -> None:
+        at_us = self._wiring.made_clock.market_us() + ahead_us
+        async with self._owner.transaction() as tx:
+            await tx.execute(
+                "UPDATE ops.environments SET market_at = %s WHERE environment = %s",
+                as_datetime(at_us),
+                ENVIRONMENT,
+            )
+
+    async def _compare(self, say: Say) -> int:
+        """Compare the exchange's cash with our ledger, to the micro-dollar."""
+        is_equal = True
+        for account in self._environment.accounts:
+            theirs = await self._exchange_cash(account.name)
+            async with self._owner.transaction() as tx:
+                row = await tx.fetch_one(
+                    "SELECT (SELECT cash_usd_e6 FROM trading.totals WHERE account = %s), "
+                    "(SELECT count(*) FROM trading.trades WHERE account = %s), "
+                    "(SELECT count(*) FROM trading.trades WHERE account = %s "
+                    "AND state = 'settled')",
+                    *(account.name, account.name, account.name),
+                )
+            ours, trades, settled = row or (None, 0, 0)
+            is_equal = is_equal and ours == theirs
+            verdict = "equal" if ours == theirs else "DIFFERENT"
+            say(
+                f"{account.name}: {trades} trades, {settled} settled; cash at the exchange "
+                f"${format_scaled(theirs, 6)}, in our ledger "
+                f"{'unknown' if ours is None else '$' + format_scaled(ours, 6)}: {verdict}"
+            )
+        return 0 if is_equal else 1
+
+    async def _exchange_cash(self, account: str) -> int:
+        reply = await self._wiring.memory.http(ADDRESS).request(
+            "GET", f"/admin/accounts/{account}", {}, timeout_s=5
+        )
+        truth = msgspec.json.decode(reply.body, type=dict[str, Any])
+        return int(truth["cash_usd_e6"])
+
+
+def _environment(options: UpOptions, ground: Ground, store: Store) -> LocalEnvironment:
+    return LocalEnvironment(
+        options=options,
+        accounts=ground.accounts,
+        database_url=store.url,
+        passwords=store.passwords,
+        redis_url="",
+        credentials=ground.state.credentials,
+        world=ground.world,
+        exchange_port=9,
+        processes=plan(ground.accounts, ui_port=0),
+        ports={"stepped": 0},
+    )
+
+
+def _taking_part(environment: LocalEnvironment) -> list[Placement]:
+    return [
+        placed
+        for process in environment.processes
+        for placed in process.placements
+        if placed.row.scope is not Scope.SHARED
+    ]
+
+
+def _log(state: StateDirectory) -> TextIO:
+    return state.log_file("fast").open("a", encoding="utf-8")
+
+
+def run_fast(options: UpOptions, *, ensure_admin: prepare.EnsureAdmin, say: Say) -> int:
+    """Run a period stepped; return 0 if the books are equal at its end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return FastRun(options=options, ensure_admin=ensure_admin, say=say).run()

@@ -1,0 +1,116 @@
+"""What a live and a stepped local run begin with: documents, state directory, world, database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from recio import manifest
+from recio.domain.account_config import AccountConfig
+from recio.manifest import Scope
+from recio.runtime.clock import MarketTime
+from recio.runtime.local import documents, prepare, servers, start
+from recio.runtime.local.options import ENVIRONMENT, UpOptions
+from recio.runtime.local.start import World
+from recio.runtime.local.state import StateDirectory
+from recio.runtime.process import login
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A locked state directory, the accounts of the run, and the world that its books began in."""
+
+    state: StateDirectory
+    documents: Sequence[tuple[dict[str, Any], AccountConfig]]
+    world: World
+
+    @property
+    def accounts(self) -> list[AccountConfig]:
+        """The accounts of the run."""
+        return [config for _, config in self.documents]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The database, ready. ``url`` names no user; ``password`` is the page's, if it is new."""
+
+    owner_url: str
+    url: str
+    passwords: Path | None
+    market_time: MarketTime
+    password: str | None
+
+
+def lay(options: UpOptions, undo: ExitStack, say: Say) -> Ground:
+    """Read the account documents, take the state directory, and choose the world.
+
+    Raises:
+        Rejected: a document, or options that contradict what is there.
+        Broken: the directory cannot be used.
+    """
+    accounts = documents.paper_accounts(
+        options.account_file,
+        number=options.accounts,
+        topology=options.topology,
+        is_live=options.is_live,
+    )
+    state = StateDirectory(options.state)
+    state.lock()
+    undo.callback(state.unlock)
+    if options.is_fresh and (aside := state.set_aside()) is not None:
+        say(f"a fresh start: what was there is now in {aside}")
+    return Ground(state, accounts, start.world_of(options, state.path))
+
+
+def open_store(
+    options: UpOptions,
+    ground: Ground,
+    undo: ExitStack,
+    say: Say,
+    *,
+    ensure_admin: prepare.EnsureAdmin,
+    extra: Sequence[str] = (),
+) -> Store:
+    """Start the database if it is ours, bring its schema and its accounts up to date.
+
+    Raises:
+        Broken: the database cannot be used.
+        Unavailable: it does not answer.
+    """
+    owner_url, url = servers.database(options, ground.state, undo, say, extra=extra)
+    applied = prepare.apply_migrations(owner_url, say)
+    say(f"the schema is up to date ({len(applied)} migrations applied now)")
+    names = ", ".join(config.name for config in ground.accounts)
+    say(f"applying {options.account_file} (accounts: {names})")
+    prepared = uvloop.run(
+        prepare.prepare(
+            owner_url,
+            ground.documents,
+            environment=ENVIRONMENT,
+            start_us=ground.world.start_us,
+            speed=options.speed,
+            ensure_admin=ensure_admin,
+        )
+    )
+    passwords = None
+    if options.database_url is not None:
+        passwords = ground.state.path / "database-passwords"
+        servers.give_passwords(owner_url, logins(ground.accounts), passwords)
+    return Store(owner_url, url, passwords, prepared.market_time, prepared.password)
+
+
+def logins(accounts: Sequence[AccountConfig]) -> list[str]:
+    """Return the database logins of all services."""
+    found = {
+        login(row, account.name if row.scope is Scope.ACCOUNT else None)
+        for row in manifest.SERVICES
+        for account in accounts
+    }
+    return sorted(found)

@@ -1,0 +1,109 @@
+"""The servers of a local run: embedded ones, or those that the options name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from recio.adapters.postgres.failures import DatabaseUnavailable
+from recio.domain.errors import Broken
+from recio.runtime import settings
+from recio.runtime.ids import new_secret
+from recio.runtime.local import prepare
+from recio.runtime.local.embedded import EmbeddedPostgres, EmbeddedRedis
+from recio.runtime.local.options import DATABASE, UpOptions
+from recio.runtime.local.state import StateDirectory
+
+POSTGRES_SETTINGS: Final = (
+    "shared_buffers=32MB",
+    "max_connections=200",
+    "wal_compression=on",
+    "max_wal_size=256MB",
+    "jit=off",
+    "random_page_cost=1.1",
+    "log_min_duration_statement=1000",
+)
+"""fsync and synchronous_commit stay on: what was confirmed survives a power cut."""
+
+Say = Callable[[str], None]
+
+
+def database(
+    options: UpOptions,
+    state: StateDirectory,
+    undo: ExitStack,
+    say: Say,
+    *,
+    extra: Sequence[str] = (),
+) -> tuple[str, str]:
+    """Return the owner's address and the address without a user; start a server if it is ours."""
+    if options.database_url is not None:
+        say(f"using the database {settings.masked_url(options.database_url)}")
+        return options.database_url, without_user(options.database_url)
+    server = EmbeddedPostgres(state.postgres, settings=(*POSTGRES_SETTINGS, *extra))
+    is_new = not (state.postgres / "data").exists()
+    say(f"starting PostgreSQL in {state.postgres}" + (" (new)" if is_new else ""))
+    server.start()
+    undo.callback(_stop, "PostgreSQL", server.stop, say)
+    prepare.create_database(server.url(), DATABASE)
+    return server.url(DATABASE), f"postgresql:///{DATABASE}?host={server.sockets}"
+
+
+def redis(options: UpOptions, state: StateDirectory, undo: ExitStack, say: Say) -> str:
+    """Return the address of Redis; start a server if it is ours."""
+    if options.redis_url is not None:
+        say(f"using the Redis {settings.masked_url(options.redis_url)}")
+        return options.redis_url
+    server = EmbeddedRedis(state.redis)
+    say("starting Redis")
+    server.start()
+    undo.callback(_stop, "Redis", server.stop, say)
+    return server.url
+
+
+def _stop(name: str, stop: Callable[[], None], say: Say) -> None:
+    say(f"stopping {name}")
+    stop()
+
+
+def without_user(url: str) -> str:
+    """Return an address without its login: each service puts its own.
+
+    Raises:
+        Broken: the address does not parse.
+    """
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise Broken(
+            "--database-url: expected an address such as postgresql://user@host/recio, received "
+            f"{settings.masked_url(url)!r}: {' '.join(str(error).split())}"
+        ) from error
+    kept = {name: value for name, value in given.items() if name not in {"user", "password"}}
+    return psycopg.conninfo.make_conninfo("", **{name: str(kept[name]) for name in kept})
+
+
+def give_passwords(owner_url: str, logins: Sequence[str], directory: Path) -> None:
+    """Give each login a password of its own and keep it where only we can read it.
+
+    The embedded server needs none: nobody else reaches its socket. A database of one's own asks.
+    """
+    directory.mkdir(mode=0o700, exist_ok=True)
+    try:
+        with psycopg.connect(owner_url, autocommit=True, connect_timeout=10) as connection:
+            for login in logins:
+                path = directory / login
+                if not path.exists():
+                    path.touch(mode=0o600)
+                    path.write_text(new_secret())
+                connection.execute(
+                    psycopg.sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                        psycopg.sql.Identifier(login), psycopg.sql.Literal(path.read_text())
+                    )
+                )
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(f"cannot give the logins their passwords: {error}") from error
