@@ -15,13 +15,16 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import uvicorn
 
+from recio.data.minutes import Ohlc
 from recio.domain.errors import Broken
+from recio.domain.units import CENT_E6, HOUR_US, MINUTE_US, SECOND_US
 from recio.exchange_simulator.api.messages import Request, Response
 from recio.exchange_simulator.control import Control
 from recio.exchange_simulator.core.state import Config
@@ -30,7 +33,14 @@ from recio.exchange_simulator.server import ControlApp, uvicorn_config
 from recio.exchange_simulator.simulator import Simulator
 from recio.exchange_simulator.simulator import World as AnyWorld
 from recio.exchange_simulator.store import DatabaseStore
-from recio.exchange_simulator.world import MinutesSource, RecordingSource, Source, attach
+from recio.exchange_simulator.world import (
+    LiveSource,
+    MinutesSource,
+    RecordingSource,
+    Source,
+    attach,
+)
+from recio.exchange_simulator.world.live import LivePrices
 from recio.ports import Clock, Database, Ids
 from recio.runtime import settings
 from recio.runtime.service import Readiness, Service, ServiceContext
@@ -38,13 +48,15 @@ from recio.runtime.service import Readiness, Service, ServiceContext
 SERVICE: Final = "exchange_simulator"
 HOST: Final = "127.0.0.1"
 DEFAULT_DOLLARS: Final = 1000
+LIVE_HISTORY_US: Final = 4 * HOUR_US
 
 
 class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """``RECIO_EXCHANGE_SIMULATOR_…``.
 
     ``recording`` plays a recorded 15-minute market; otherwise ``minutes`` names the recorded
-    minutes, from ``start_us`` on (0: their default start) with ``seed``. ``is_fine`` lets events
+    minutes, from ``start_us`` on (0: their default start) with ``seed``; ``is_live`` takes prices
+    from the public feeds instead. ``is_fine`` lets events
     happen in every tenth of a second. ``control_port`` 0: no fault injection. ``read_lag_ms`` is
     how old portfolio reads are. ``tier`` sets the token buckets of new accounts.
     """
@@ -53,6 +65,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     minutes: str = "2024q3"
     start_us: int = 0
     seed: int = 0
+    is_live: bool = False
     is_fine: bool = True
     control_port: int = 0
     read_lag_ms: int = 0
@@ -72,12 +85,16 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
 def build_simulator(context: ServiceContext) -> Simulator:
     """Return the exchange of a paper environment, not yet recovered."""
     own = settings.load(ExchangeSettings, SERVICE, context.settings)
+    return _simulator(context, own, own.source())
+
+
+def _simulator(context: ServiceContext, own: ExchangeSettings, source: Source) -> Simulator:
     return Simulator(
         config=own.config(context.environment),
         clock=context.clock,
         fresh=context.ids.fresh,
         database=context.database,
-        attach=partial(_world, source=own.source(), is_fine=own.is_fine),
+        attach=partial(_world, source=source, is_fine=own.is_fine),
         log=context.log,
     )
 
@@ -104,7 +121,65 @@ def service_of(simulator: Simulator, *, control_port: int = 0) -> Service:
 def build(context: ServiceContext) -> Service:
     """Return the service."""
     own = settings.load(ExchangeSettings, SERVICE, context.settings)
+    if own.is_live:
+        return _live_service(context, own)
     return service_of(build_simulator(context), control_port=own.control_port)
+
+
+def _live_service(context: ServiceContext, own: ExchangeSettings) -> Service:
+    prices = LivePrices()
+    simulator = _simulator(context, own, LiveSource(prices, context.clock.market_us()))
+    service = service_of(simulator, control_port=own.control_port)
+
+    async def recover() -> None:
+        await _load_minutes(context, prices)
+        await simulator.recover()
+
+    feeds = context.access.price_feeds(prices.symbol)
+    service.recover = recover
+    service.tasks = [*service.tasks, *(partial(_follow, feed, prices) for feed in feeds)]
+    return service
+
+
+async def _load_minutes(context: ServiceContext, prices: LivePrices) -> None:
+    """Tell the world the minutes of the past, as far as closes tell them."""
+    end_us = context.clock.market_us() // MINUTE_US * MINUTE_US
+    source = context.access.candles(prices.symbol)
+    minutes = await source.minutes(prices.symbol, end_us - LIVE_HISTORY_US, end_us)
+    bars: list[tuple[int, Ohlc]] = []
+    for (_, opened_e6), (closed_us, close_e6) in pairwise(minutes):
+        opened, close = opened_e6 // CENT_E6, close_e6 // CENT_E6
+        begins_s = (closed_us - MINUTE_US) // SECOND_US
+        bars.append((begins_s, (opened, max(opened, close), min(opened, close), close)))
+    prices.tell_minutes(bars)
+
+
+class Tick(Protocol):
+    """One price of a venue."""
+
+    @property
+    def source(self) -> str:
+        """Name the venue."""
+
+    @property
+    def price_usd_e6(self) -> int:
+        """Tell the price."""
+
+    @property
+    def seen_us(self) -> int:
+        """Tell when it was heard."""
+
+
+class Feed(Protocol):
+    """A venue's prices, for ever."""
+
+    def ticks(self) -> AsyncIterator[Tick]:
+        """Yield prices as they come."""
+
+
+async def _follow(feed: Feed, prices: LivePrices) -> None:
+    async for tick in feed.ticks():
+        prices.tell(tick.source, tick.price_usd_e6 // CENT_E6, tick.seen_us // SECOND_US)
 
 
 def _readiness(simulator: Simulator) -> Readiness:

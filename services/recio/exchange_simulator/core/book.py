@@ -100,6 +100,12 @@ class BookSide:
             return None
         return self.levels[self.prices[-1] if self.is_bid else self.prices[0]]
 
+    def is_top(self, price_e4: int) -> bool:
+        """Tell whether no level is better than this price."""
+        if not self.prices:
+            return True
+        return price_e4 >= self.prices[-1] if self.is_bid else price_e4 <= self.prices[0]
+
     def level(self, price_e4: int) -> Level:
         """Return the level at a price, made if it is new."""
         found = self.levels.get(price_e4)

@@ -46,7 +46,7 @@ def set_level(state: State, market: Market, side: Side, price_e4: int, qty_e2: i
         _increase(state, market, price_e4, delta, is_bid=is_bid)
     elif delta < 0 and level:
         _withdraw(state, market, level, -delta, is_bid=is_bid)
-    if delta:
+    if delta and book_side.is_top(price_e4):
         state.touch_top(market)
     return True
 

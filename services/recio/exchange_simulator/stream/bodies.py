@@ -36,17 +36,53 @@ def snapshot(market: Market, *, is_yes_scale: bool) -> Json:
     return body
 
 
-def delta(market: Market, price: str, change: str, side: str, at_us: int) -> Json:
-    """Return one change of a level."""
-    return {
-        "market_ticker": market.ticker,
-        "market_id": market.market_id,
-        "price_dollars": price,
-        "delta_fp": change,
-        "side": side,
-        "ts": wire.time(at_us),
-        "ts_ms": wire.millis(at_us),
-    }
+class DeltaWriter:
+    """Writes changes of levels as JSON text by hand: most of all messages are these."""
+
+    def __init__(self) -> None:
+        self._heads: dict[str, bytes] = {}
+        self._at_us = -1
+        self._tail = b""
+
+    def write(
+        self, market: Market, level: tuple[str, str, str], at_us: int, order: Order | None
+    ) -> bytes:
+        """Return one change of a level, given as side, price and signed count.
+
+        ``order`` is the receiver's own that caused it.
+        """
+        side, price, change = level
+        head = self._heads.get(market.ticker)
+        if head is None:
+            names = {"market_ticker": market.ticker, "market_id": market.market_id}
+            head = self._heads[market.ticker] = msgspec.json.encode(names)[:-1]
+        if at_us != self._at_us:
+            self._at_us = at_us
+            self._tail = f',"ts":"{wire.time(at_us)}","ts_ms":{wire.millis(at_us)}'.encode()
+        middle = f',"price_dollars":"{price}","delta_fp":"{change}","side":"{side}"'.encode()
+        if order is None:
+            return head + middle + self._tail + b"}"
+        own = msgspec.json.encode({"client_order_id": order.client_order_id, "subaccount": 0})
+        return head + middle + self._tail + b"," + own[1:]
+
+    def forget(self, ticker: str) -> None:
+        """Forget a market that is closed."""
+        self._heads.pop(ticker, None)
+
+
+Figures = tuple[int | None, ...]
+
+
+def figures(market: Market) -> Figures:
+    """Return what a ticker shows apart from its time."""
+    return (
+        *market.yes_bid(),
+        *market.yes_ask(),
+        market.last_price_e4,
+        market.last_size_e2,
+        market.volume_e2,
+        market.open_interest_e2,
+    )
 
 
 def ticker(market: Market, at_us: int) -> Json:

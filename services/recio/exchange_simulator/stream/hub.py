@@ -25,7 +25,6 @@ from recio.exchange_simulator.stream import bodies
 from recio.exchange_simulator.stream.subscriptions import ALL_INDICES, CHANNELS, Subscription
 
 _encode = msgspec.json.encode
-_CLOCK_FIELDS = ("ts", "ts_ms", "time")
 
 
 class Hub:
@@ -38,7 +37,8 @@ class Hub:
         self.by_channel: dict[str, list[Subscription]] = {name: [] for name in CHANNELS}
         self.books: dict[str, list[Subscription]] = {}
         self.changed: dict[str, Market] = {}
-        self.last_tickers: dict[str, dict[str, Any]] = {}
+        self.last_tickers: dict[str, bodies.Figures] = {}
+        self._deltas = bodies.DeltaWriter()
 
     def add(self, one: Subscription) -> None:
         """Start pushing to a subscription."""
@@ -71,10 +71,10 @@ class Hub:
         if not self.changed:
             return
         for ticker, market in self.changed.items():
-            body = bodies.ticker(market, self.state.now_us)
-            lasting = {name: value for name, value in body.items() if name not in _CLOCK_FIELDS}
-            if self.last_tickers.get(ticker) != lasting:
-                self.last_tickers[ticker] = lasting
+            shown = bodies.figures(market)
+            if self.last_tickers.get(ticker) != shown:
+                self.last_tickers[ticker] = shown
+                body = bodies.ticker(market, self.state.now_us)
                 self._send("ticker", "ticker", body, ticker=ticker)
         self.changed.clear()
 
@@ -101,22 +101,22 @@ class Hub:
         listening = self.books.get(market.ticker)
         if not listening:
             return
-        change = wire.count(delta_e2)
-        side = "yes" if is_bid else "no"
+        change, side = wire.count(delta_e2), "yes" if is_bid else "no"
         made: dict[tuple[bool, bool], bytes] = {}
         for one in listening:
             is_own = order is not None and order.account == one.account
             key = (is_own, one.is_yes_scale or is_bid)
-            if key not in made:
+            msg = made.get(key)
+            if msg is None:
                 price = wire.price(price_e4 if key[1] else 10_000 - price_e4)
-                body = bodies.delta(market, price, change, side, self.state.now_us)
-                if is_own and order is not None:
-                    body |= {"client_order_id": order.client_order_id, "subaccount": 0}
-                made[key] = _encode(body)
-            one.push("orderbook_delta", made[key])
+                cause = order if is_own else None
+                level = (side, price, change)
+                msg = made[key] = self._deltas.write(market, level, self.state.now_us, cause)
+            one.push("orderbook_delta", msg)
 
     def book_reset(self, market: Market) -> None:
         """Push the whole book to everybody who follows it."""
+        self._deltas.forget(market.ticker)
         for one in self.books.get(market.ticker, ()):
             self.send_snapshot(one, market)
 

@@ -33,6 +33,7 @@ class Subscription:
     indices: set[str] = field(default_factory=set)
     is_yes_scale: bool = False
     seq: int = 0
+    heads: dict[str, bytes] = field(default_factory=dict)
 
     def wants(self, ticker: str) -> bool:
         """Tell whether messages of this market belong here."""
@@ -47,10 +48,13 @@ class Subscription:
 
     def push(self, kind: str, msg: bytes, command_id: int | None = None) -> None:
         """Queue a message whose ``msg`` is encoded already: once for all connections."""
-        head = b'{"type":"%b","sid":%d' % (kind.encode(), self.sid)
+        head = self.heads.get(kind)
+        if head is None:
+            head = self.heads[kind] = b'{"type":"%b","sid":%d' % (kind.encode(), self.sid)
         if command_id is not None:
             head += b',"id":%d' % command_id
-        seq = self.next_seq()
-        if seq is not None:
-            head += b',"seq":%d' % seq
-        self.outbox.append(b'%b,"msg":%b}' % (head, msg))
+        if self.channel in SEQUENCED:
+            self.seq += 1
+            self.outbox.append(b'%b,"seq":%d,"msg":%b}' % (head, self.seq, msg))
+        else:
+            self.outbox.append(b'%b,"msg":%b}' % (head, msg))
