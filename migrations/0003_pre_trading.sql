@@ -213,6 +213,8 @@ CREATE INDEX orders_live ON trading.orders (account)
        OR booked_qty_e2 < filled_qty_e2;
 CREATE INDEX orders_trade ON trading.orders (trade_id);
 CREATE INDEX orders_created ON trading.orders (account, created_at);
+CREATE INDEX orders_created_by_all ON trading.orders (created_at);
+CREATE INDEX orders_changed ON trading.orders (account, changed_at);
 
 CREATE TABLE trading.order_events (
     account    text        NOT NULL REFERENCES trading.accounts,
@@ -291,6 +293,7 @@ CREATE TABLE trading.positions (
     CHECK (qty_e2 <> 0 OR cost_usd_e6 = 0)
 );
 COMMENT ON TABLE trading.positions IS 'Sum of booked fills and settlements: + YES, - NO.';
+CREATE INDEX positions_open ON trading.positions (account) WHERE qty_e2 <> 0;
 
 CREATE TABLE trading.settlements (
     account          text        NOT NULL REFERENCES trading.accounts,
@@ -317,6 +320,7 @@ CREATE TABLE trading.ledger_transactions (
     UNIQUE (account, kind, fact_id)
 );
 CREATE INDEX ledger_transactions_at ON trading.ledger_transactions (account, at);
+CREATE INDEX ledger_transactions_by_all ON trading.ledger_transactions (at);
 CREATE TABLE trading.ledger_postings (
     transaction_id  uuid     NOT NULL REFERENCES trading.ledger_transactions,
     line            smallint NOT NULL,
@@ -377,7 +381,7 @@ CREATE FUNCTION trading.check_order_update() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
     IF NEW.state <> OLD.state AND NOT EXISTS (
-        SELECT FROM trading.order_transitions WHERE old = OLD.state AND new = NEW.state) THEN
+        SELECT FROM trading.order_transitions t WHERE t.old = OLD.state AND t.new = NEW.state) THEN
         RAISE EXCEPTION 'order %: no transition from % to %', OLD.order_id, OLD.state, NEW.state
             USING ERRCODE = 'check_violation', CONSTRAINT = 'order_transitions';
     END IF;
@@ -401,7 +405,7 @@ CREATE FUNCTION trading.check_trade_update() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
     IF NEW.state <> OLD.state AND NOT EXISTS (
-        SELECT FROM trading.trade_transitions WHERE old = OLD.state AND new = NEW.state) THEN
+        SELECT FROM trading.trade_transitions t WHERE t.old = OLD.state AND t.new = NEW.state) THEN
         RAISE EXCEPTION 'trade %: no transition from % to %', OLD.trade_id, OLD.state, NEW.state
             USING ERRCODE = 'check_violation', CONSTRAINT = 'trade_transitions';
     END IF;
@@ -562,7 +566,7 @@ BEGIN
     END IF;
     SELECT count(*) INTO open_trades FROM trading.trades
      WHERE state NOT IN ('closed', 'settled', 'abandoned');
-    SELECT coalesce(sum(cost_usd_e6), 0) INTO held_usd_e6 FROM trading.positions;
+    -- In flight first, held after: a fill that is booked between the two counts twice, never not.
     SELECT coalesce(sum(div(reserved_usd_e6::numeric *
                ((CASE WHEN state IN ('executed', 'canceled', 'rejected', 'expired_unsent')
                       THEN filled_qty_e2 ELSE qty_e2 END) - booked_qty_e2) + qty_e2 - 1, qty_e2)), 0)
@@ -570,6 +574,7 @@ BEGIN
      WHERE purpose = 'entry'
        AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent')
             OR booked_qty_e2 < filled_qty_e2);
+    SELECT coalesce(sum(cost_usd_e6), 0) INTO held_usd_e6 FROM trading.positions WHERE qty_e2 <> 0;
     SELECT count(*) INTO orders_in_minute FROM trading.orders WHERE created_at > minute_ago;
     SELECT coalesce(-sum(p.amount_usd_e6), 0) INTO result_today_usd_e6
       FROM trading.ledger_postings p JOIN trading.ledger_transactions t USING (transaction_id)
@@ -608,8 +613,16 @@ CREATE POLICY own_breaker_insert ON trading.switches FOR INSERT TO recio_account
 CREATE POLICY own_breaker_update ON trading.switches FOR UPDATE TO recio_account
     USING (scope = trading.login_account() AND source LIKE 'breaker:%')
     WITH CHECK (scope = trading.login_account() AND source LIKE 'breaker:%');
-CREATE POLICY all_accounts ON trading.switches TO recio_owner, recio_main_app, recio_operator,
-    recio_cascading_failure_detector, recio_system_monitor USING (true) WITH CHECK (true);
+CREATE POLICY read_all ON trading.switches FOR SELECT TO recio_main_app, recio_operator,
+    recio_cascading_failure_detector, recio_system_monitor USING (true);
+-- A row is released only where it was set: each writer reaches the rows of its own sources.
+CREATE POLICY every_source ON trading.switches TO recio_owner USING (true) WITH CHECK (true);
+CREATE POLICY own_person ON trading.switches TO recio_main_app
+    USING (source = 'person') WITH CHECK (source = 'person');
+CREATE POLICY own_resource ON trading.switches TO recio_operator
+    USING (source IN ('resource', 'fleet')) WITH CHECK (source IN ('resource', 'fleet'));
+CREATE POLICY own_breaker ON trading.switches TO recio_cascading_failure_detector
+    USING (source LIKE 'breaker:%') WITH CHECK (source LIKE 'breaker:%');
 
 GRANT EXECUTE ON FUNCTION trading.login_account TO PUBLIC;
 GRANT SELECT ON trading.accounts, trading.account_config, trading.account_settings, trading.fleet,
@@ -619,9 +632,15 @@ GRANT SELECT ON trading.accounts, trading.account_config, trading.account_settin
     trading.ledger_transactions, trading.ledger_postings, trading.totals, trading.balances,
     trading.leases, trading.audit TO recio_account, recio_main_app;
 GRANT UPDATE (last_trade_number) ON trading.accounts TO recio_account;
-GRANT INSERT, UPDATE ON trading.automation, trading.stops, trading.intents, trading.trades,
-    trading.orders, trading.positions, trading.totals, trading.leases, trading.switches
-    TO recio_account;
+GRANT INSERT, UPDATE ON trading.automation, trading.stops, trading.positions, trading.totals,
+    trading.leases, trading.switches TO recio_account;
+-- What was wished and what was ordered cannot be rewritten, only how it went on.
+GRANT INSERT, UPDATE (state, refusal, changed_at) ON trading.intents TO recio_account;
+GRANT INSERT, UPDATE (state, filled_qty_e2, exited_qty_e2, entry_cost_usd_e6, exit_proceeds_usd_e6,
+    fees_usd_e6, settlement_usd_e6, pnl_usd_e6, symbol_close_usd_e6, close_reason, opened_at,
+    ended_at, changed_at) ON trading.trades TO recio_account;
+GRANT INSERT, UPDATE (state, order_group_id, exchange_order_id, filled_qty_e2, booked_qty_e2, epoch,
+    claimed_at, claimed_wall_at, reason, changed_at) ON trading.orders TO recio_account;
 GRANT INSERT ON trading.decisions, trading.order_events, trading.fills, trading.settlements,
     trading.ledger_transactions, trading.ledger_postings, trading.balances TO recio_account;
 GRANT INSERT ON trading.intents, trading.account_settings TO recio_main_app;

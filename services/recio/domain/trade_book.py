@@ -44,6 +44,14 @@ class OrderFact(msgspec.Struct, frozen=True, array_like=True):
         return self.state not in orders.TERMINAL or self.booked_qty_e2 < self.filled_qty_e2
 
 
+class SettlementFact(msgspec.Struct, frozen=True, array_like=True):
+    """The exchange's payout of a market: for the account's net position, + YES, - NO."""
+
+    result: str
+    net_qty_e2: int
+    revenue_usd_e6: int
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over a trade's fills, on the trade's own side; without settlement."""
 
@@ -113,6 +121,22 @@ def state(
         return TradeState.EXPIRED
     exit_alive = any(fact.is_alive for fact in facts if fact.purpose is Purpose.EXIT)
     return TradeState.CLOSING if exit_alive else TradeState.OPEN
+
+
+def payout_usd_e6(side: str, open_qty_e2: int, fact: SettlementFact) -> int:
+    """Return what a settlement pays for a trade's open contracts.
+
+    The exchange pays whole cents for the net position. A trade that is that position gets just
+    this; where several trades share a market (one was opened by hand), each gets a dollar for a
+    winning contract, or its share by contracts of a result that is neither yes nor no.
+    """
+    own_net_e2 = fact.net_qty_e2 if side == "yes" else -fact.net_qty_e2
+    if own_net_e2 == open_qty_e2:
+        return fact.revenue_usd_e6
+    if fact.result in ("yes", "no"):
+        return PRICE_ONE_E4 * open_qty_e2 if fact.result == side else 0
+    net_e2 = abs(fact.net_qty_e2)
+    return fact.revenue_usd_e6 * open_qty_e2 // net_e2 if net_e2 else 0
 
 
 def pnl_usd_e6(sums: Figures, settlement_usd_e6: int | None) -> int:

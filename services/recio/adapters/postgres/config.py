@@ -2,12 +2,18 @@
 
 ``apply_account`` is what the operator and the local runner both call; services read only
 ``effective_config``: the newest document with a person's edits on top. Edits may tighten risk (the
-minimum of both, field by field) and move strategy settings inside the document's own bounds.
+tighter of both, field by field) and move strategy settings inside the document's own bounds; where
+the document changed a setting after the edit, the document counts. Edits that a later document
+leaves without sense count for nothing and entries stay off until a person edits again.
+
+What was read is kept by its very text, so a decision costs a look-up and can never meet an old
+configuration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,6 +22,7 @@ from recio.adapters.postgres.switches import ALL_ACCOUNTS, set_switch
 from recio.domain.account_config import (
     AccountConfig,
     Risk,
+    Strategy,
     parse_account,
     parse_fleet,
     parse_risk,
@@ -25,7 +32,8 @@ from recio.domain.account_config import (
     tighten,
     to_fields,
 )
-from recio.domain.errors import Rejected
+from recio.domain.documents import Problems, decode
+from recio.domain.errors import InvalidValue, Rejected
 from recio.domain.units import as_datetime
 from recio.ports import Transaction
 
@@ -113,29 +121,16 @@ async def effective_config(tx: Transaction, account: str) -> AccountConfig:
 
     Raises:
         Rejected: there is no such account.
+        InvalidValue: what stands there does not read; an older version of this program wrote it.
     """
-    held = await _newest_document(tx, account)
-    if held is None:
-        raise Rejected(f"no account is called {account!r}: apply its TradingAccount first")
-    config = parse_account(held[1])
-    overrides = await newest_overrides(tx, account)
-    if not overrides:
-        return config
-    return msgspec.structs.replace(
-        config,
-        strategy=parse_strategy(_merged(to_fields(config.strategy), overrides.get("strategy", {}))),
-        risk=_tightened(config.risk, overrides.get("risk", {})),
-    )
+    held = await _held(tx, account)
+    return _effective(held.document, held.edits, held.edited_document)
 
 
 async def newest_overrides(tx: Transaction, account: str) -> dict[str, Any]:
-    """Return a person's newest edits: ``{"strategy": {...}, "risk": {...}}``, camelCase, partial."""
-    row = await tx.fetch_one(
-        "SELECT overrides FROM trading.account_settings WHERE account = %s "
-        "ORDER BY generation DESC LIMIT 1",
-        account,
-    )
-    return {} if row is None else dict(row[0])
+    """Return a person's edits that count: ``{"strategy": {...}, "risk": {...}}``, camelCase, partial."""
+    held = await _held(tx, account)
+    return _counting_edits(held.document, held.edits, held.edited_document)
 
 
 async def save_overrides(
@@ -147,21 +142,19 @@ async def save_overrides(
         InvalidValue: a setting is unknown or outside its bounds; nothing is written.
         Rejected: there is no such account.
     """
-    held = await _newest_document(tx, account)
-    if held is None:
-        raise Rejected(f"no account is called {account!r}: apply its TradingAccount first")
-    config = parse_account(held[1])
+    held = await _held(tx, account)
+    config = _parsed(held.document)
     unknown = set(overrides) - {"strategy", "risk"}
     if unknown:
         raise Rejected(f"expected strategy and risk, received {sorted(unknown)}")
     parse_strategy(_merged(to_fields(config.strategy), overrides.get("strategy", {})))
-    _tightened(config.risk, overrides.get("risk", {}))
+    parse_risk(_merged(to_fields(config.risk), overrides.get("risk", {})))
     await tx.execute(
         "INSERT INTO trading.account_settings "
         "SELECT %s, coalesce(max(generation), 0) + 1, %s, %s, %s::jsonb, %s "
         "FROM trading.account_settings WHERE account = %s",
         account,
-        held[0],
+        held.generation,
         author,
         msgspec.json.encode(dict(overrides)).decode(),
         as_datetime(at_us),
@@ -201,10 +194,95 @@ def _kept(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tightened(risk: Risk, override: Mapping[str, Any]) -> Risk:
-    if not override:
+class _Held(msgspec.Struct, frozen=True, array_like=True):
+    """What stands in the database, as text; ``edited_document`` is the one that was edited."""
+
+    generation: int
+    document: str
+    edits: str | None
+    edited_document: str | None
+
+
+async def _held(tx: Transaction, account: str) -> _Held:
+    row = await tx.fetch_one(
+        "SELECT c.generation, c.document::text, s.overrides::text, e.document::text "
+        "FROM (SELECT generation, document FROM trading.account_config WHERE account = %s "
+        "      ORDER BY generation DESC LIMIT 1) c "
+        "LEFT JOIN (SELECT overrides, resource_generation FROM trading.account_settings "
+        "      WHERE account = %s ORDER BY generation DESC LIMIT 1) s ON true "
+        "LEFT JOIN trading.account_config e ON e.account = %s "
+        "      AND e.generation = s.resource_generation",
+        account,
+        account,
+        account,
+    )
+    if row is None:
+        raise Rejected(f"no account is called {account!r}: apply its TradingAccount first")
+    return _Held(*row)
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: str) -> AccountConfig:
+    return parse_account(msgspec.json.decode(document))
+
+
+@lru_cache(maxsize=256)
+def _effective(document: str, edits: str | None, edited_document: str | None) -> AccountConfig:
+    config = _parsed(document)
+    counting = _counting_edits(document, edits, edited_document)
+    return msgspec.structs.replace(
+        config,
+        strategy=_moved(config.strategy, counting.get("strategy", {})),
+        risk=_tightened(config.risk, counting.get("risk", {})),
+    )
+
+
+def _counting_edits(
+    document: str, edits: str | None, edited_document: str | None
+) -> dict[str, Any]:
+    """Return the edits without the strategy settings that the document changed after them."""
+    counting: dict[str, Any] = {} if edits is None else msgspec.json.decode(edits)
+    if edited_document not in (None, document) and "strategy" in counting:
+        before, after = (
+            msgspec.json.decode(text)["spec"].get("strategy", {})
+            for text in (edited_document, document)
+        )
+        counting["strategy"] = _unchanged(counting["strategy"], before, after)
+    return counting
+
+
+def _unchanged(edits: Mapping[str, Any], before: object, after: object) -> dict[str, Any]:
+    """Return those edits whose settings the document has left as they were."""
+    old = before if isinstance(before, Mapping) else {}
+    new = after if isinstance(after, Mapping) else {}
+    kept: dict[str, Any] = {}
+    for key, value in edits.items():
+        if isinstance(value, Mapping):
+            kept[key] = _unchanged(value, old.get(key), new.get(key))
+        elif old.get(key) == new.get(key):
+            kept[key] = value
+    return kept
+
+
+def _moved(strategy: Strategy, edits: Mapping[str, Any]) -> Strategy:
+    if not edits:
+        return strategy
+    try:
+        return parse_strategy(_merged(to_fields(strategy), edits))
+    except InvalidValue:
+        # A later document makes nonsense of the edits (a window that ends before it starts).
+        off = msgspec.structs.replace(strategy.auto_entry, enabled=False)
+        return msgspec.structs.replace(strategy, auto_entry=off)
+
+
+def _tightened(risk: Risk, edits: Mapping[str, Any]) -> Risk:
+    """Return the tighter limits, each by itself: limits that overtake each other are all kept."""
+    if not edits:
         return risk
-    return tighten(risk, parse_risk(_merged(to_fields(risk), override)))
+    problems = Problems()
+    edited = decode(Risk, _merged(to_fields(risk), edits), "risk", problems)
+    problems.raise_if_any("a person's limits")
+    return tighten(risk, edited)
 
 
 def _merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from recio.adapters.postgres import orders, trades
 from recio.adapters.postgres.orders import OrderRow
 from recio.domain.errors import InvalidValue
 from recio.domain.intents import derived_id
-from recio.domain.orders import BookSide
+from recio.domain.orders import BookSide, Order
 from recio.domain.tickers import parse_market, series_of
 from recio.domain.trade_book import opening_side
 from recio.domain.trades import Trade, TradeState
@@ -35,30 +35,87 @@ async def our_order(
     return await orders.order_by_id(tx, account, order_id)
 
 
-async def trade_for_foreign_fill(
+class Share(msgspec.Struct, frozen=True):
+    """A part of a fill and the trade that it belongs to; None: a market of other series."""
+
+    trade_id: UUID | None
+    qty_e2: int
+
+
+class Stake(msgspec.Struct, frozen=True):
+    """What one trade of a market holds by its booked fills."""
+
+    trade_id: UUID
+    side: str
+    source: str
+    state: TradeState
+    open_qty_e2: int
+
+
+async def shares(
     tx: Transaction,
     account: str,
+    order: Order | None,
     *,
     market_ticker: str,
     book_side: BookSide,
     qty_e2: int,
     at_us: int,
     fill_id: str,
-) -> UUID | None:
-    """Return the trade that a foreign fill belongs to, making an external one if there is none.
+) -> list[Share]:
+    """Return whose the contracts of a fill are, all of them, so that no trade sells what it has not.
 
-    A fill against a live trade of the market closes that trade (somebody sold by hand); one on its
-    side, or without a live trade, counts to an external trade. None: not a market of our series;
-    the ledger books it all the same.
+    An entry of ours is its trade's. What closes goes to the order's own trade as far as that still
+    holds something, then to what else is held on the other side of this market: positions opened by
+    hand first (who sells by hand sells those), then by number. The rest is a position opened by
+    hand: an external trade.
+
+    The trades stay locked against a fold until the transaction ends.
     """
-    for trade in await trades.live_trades(tx, account):
-        is_close = opening_side(trade.side) is not book_side
-        if trade.market_ticker == market_ticker and (is_close or trade.source == EXTERNAL):
-            return trade.trade_id
-    side = "yes" if book_side is BookSide.BID else "no"
-    return await external_trade(
-        tx, account, market_ticker, side=side, qty_e2=qty_e2, at_us=at_us, cause=fill_id
+    stakes = await _stakes(tx, account, market_ticker)
+    own = next((s for s in stakes if order is not None and s.trade_id == order.trade_id), None)
+    if own is not None and opening_side(own.side) is book_side:
+        return [Share(own.trade_id, qty_e2)]
+    found, left_e2 = [], qty_e2
+    for stake in sorted(stakes, key=lambda s: (s is not own, s.source != EXTERNAL)):
+        part_e2 = min(left_e2, stake.open_qty_e2)
+        if part_e2 > 0 and opening_side(stake.side) is not book_side:
+            found.append(Share(stake.trade_id, part_e2))
+            left_e2 -= part_e2
+    if left_e2:
+        side = "yes" if book_side is BookSide.BID else "no"
+        trade_id = next(
+            (s.trade_id for s in stakes if (s.source, s.side) == (EXTERNAL, side)), None
+        ) or await external_trade(
+            tx, account, market_ticker, side=side, qty_e2=left_e2, at_us=at_us, cause=fill_id
+        )
+        found.append(Share(trade_id, left_e2))
+    return found
+
+
+async def _stakes(tx: Transaction, account: str, market_ticker: str) -> list[Stake]:
+    """Return the market's trades that can take fills, locked, by number, with what they hold."""
+    rows = await tx.fetch(
+        "SELECT trade_id, side, source, state FROM trading.trades WHERE account = %s "
+        "AND market_ticker = %s AND state NOT IN ('closed', 'settled') ORDER BY number FOR SHARE",
+        account,
+        market_ticker,
     )
+    if not rows:
+        return []
+    held = dict(
+        await tx.fetch(
+            "SELECT t.trade_id, sum(CASE WHEN (f.book_side = 'bid') = (t.side = 'yes') "
+            "THEN f.qty_e2 ELSE -f.qty_e2 END)::bigint "
+            "FROM trading.trades t JOIN trading.fills f USING (trade_id) "
+            "WHERE trade_id = ANY(%s) GROUP BY t.trade_id",
+            [row[0] for row in rows],
+        )
+    )
+    return [
+        Stake(trade_id, side, source, TradeState(state), held.get(trade_id, 0))
+        for trade_id, side, source, state in rows
+    ]
 
 
 async def external_trade(
@@ -123,22 +180,28 @@ async def last_fact_us(tx: Transaction, account: str) -> int | None:
     )
     if row is None or row[0] is None:
         return None
-
     return time_us(row[0])
 
 
 async def oldest_open_us(tx: Transaction, account: str, default_us: int) -> int:
-    """Return when the oldest order began that may still bring facts, or ``default_us``."""
+    """Return when the oldest thing began that still waits for facts, or ``default_us``.
+
+    That is an order without a known end or with fills to come, or a trade after its close: its
+    settlement can wait for a fill that the exchange shows much later than newer facts.
+    """
     row = await tx.fetch_one(
-        "SELECT min(created_at) FROM trading.orders WHERE account = %s AND created_at < %s "
-        "AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
-        "     OR booked_qty_e2 < filled_qty_e2)",
+        "SELECT least("
+        "(SELECT min(created_at) FROM trading.orders WHERE account = %s "
+        "  AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
+        "       OR booked_qty_e2 < filled_qty_e2)), "
+        "(SELECT min(created_at) FROM trading.trades WHERE account = %s AND close_at < %s "
+        "  AND state NOT IN ('closed', 'settled', 'abandoned')), %s::timestamptz)",
+        account,
         account,
         as_datetime(default_us),
+        as_datetime(default_us),
     )
-    if row is None or row[0] is None:
-        return default_us
-
+    assert row is not None
     return time_us(row[0])
 
 
@@ -155,9 +218,11 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
 async def pulse(tx: Transaction, account: str) -> Pulse:
     """Return what is open now."""
     row = await tx.fetch_one(
-        "SELECT count(*) FILTER (WHERE booked_qty_e2 < filled_qty_e2 OR state NOT IN "
-        "('executed', 'canceled', 'rejected', 'expired_unsent')), max(changed_at) "
-        "FROM trading.orders WHERE account = %s",
+        "SELECT (SELECT count(*) FROM trading.orders WHERE account = %s "
+        "  AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
+        "       OR booked_qty_e2 < filled_qty_e2)), "
+        "(SELECT max(changed_at) FROM trading.orders WHERE account = %s)",
+        account,
         account,
     )
     assert row is not None

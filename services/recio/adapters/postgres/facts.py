@@ -127,7 +127,8 @@ async def open_position(
 
 
 def _average_yes_price_e4(held: Holding) -> int:
-    own_e4 = min(max(round(held.cost_usd_e6 / abs(held.qty_e2)), 0), PRICE_ONE_E4)
+    qty_e2 = abs(held.qty_e2)
+    own_e4 = min((2 * held.cost_usd_e6 + qty_e2) // (2 * qty_e2), PRICE_ONE_E4)
     return own_e4 if held.qty_e2 > 0 else PRICE_ONE_E4 - own_e4
 
 
@@ -225,7 +226,15 @@ async def book_transfer(
         seen_us=seen_us,
     )
     if made:
-        await _add_to_totals(tx, account, cash=amount_usd_e6, equity=amount_usd_e6, at_us=seen_us)
+        # The high moves along: a deposit makes no profit and a withdrawal no drawdown.
+        await _add_to_totals(
+            tx,
+            account,
+            cash=amount_usd_e6,
+            equity=amount_usd_e6,
+            high=amount_usd_e6,
+            at_us=seen_us,
+        )
     return made
 
 
@@ -356,15 +365,16 @@ async def _write_holding(
 
 
 async def _add_to_totals(
-    tx: Transaction, account: str, *, cash: int, equity: int, at_us: int
+    tx: Transaction, account: str, *, cash: int, equity: int, at_us: int, high: int = 0
 ) -> None:
     await tx.execute(
         "UPDATE trading.totals SET cash_usd_e6 = cash_usd_e6 + %s, "
         "equity_usd_e6 = equity_usd_e6 + %s, "
-        "equity_high_usd_e6 = greatest(equity_high_usd_e6, equity_usd_e6 + %s), changed_at = %s "
-        "WHERE account = %s",
+        "equity_high_usd_e6 = greatest(equity_high_usd_e6 + %s, equity_usd_e6 + %s), "
+        "changed_at = %s WHERE account = %s",
         cash,
         equity,
+        high,
         equity,
         as_datetime(at_us),
         account,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from recio.domain.intents import Purpose
 from recio.domain.orders import BookSide, OrderState
-from recio.domain.trade_book import Figures, FillFact, OrderFact
+from recio.domain.trade_book import Figures, FillFact, OrderFact, SettlementFact
 from recio.domain.trades import TradeState
 from recio.domain.units import as_datetime, time_us
 from recio.ports import Transaction
@@ -57,26 +57,15 @@ async def orders_of(tx: Transaction, trade_id: UUID) -> list[OrderFact]:
     return [OrderFact(Purpose(row[0]), OrderState(row[1]), row[2], row[3]) for row in rows]
 
 
-async def settlement_share_usd_e6(
-    tx: Transaction, account: str, ticker: str, *, side: str, open_qty_e2: int
-) -> int | None:
-    """Return what the market's settlement pays for this trade's open contracts; None if not settled.
-
-    The exchange pays whole cents for the whole position; a trade that is the position gets all of
-    it, else its share by contracts.
-    """
+async def settlement_of(tx: Transaction, account: str, ticker: str) -> SettlementFact | None:
+    """Return the market's booked settlement; None if there is none."""
     row = await tx.fetch_one(
-        "SELECT yes_qty_e2, no_qty_e2, revenue_usd_e6 FROM trading.settlements "
+        "SELECT result, yes_qty_e2 - no_qty_e2, revenue_usd_e6 FROM trading.settlements "
         "WHERE account = %s AND market_ticker = %s",
         account,
         ticker,
     )
-    if row is None:
-        return None
-    held_e2 = row[0] if side == "yes" else row[1]
-    if held_e2 == open_qty_e2:
-        return int(row[2])
-    return int(row[2]) * open_qty_e2 // held_e2 if held_e2 else 0
+    return None if row is None else SettlementFact(*row)
 
 
 async def write_figures(
@@ -110,10 +99,10 @@ async def write_figures(
         "UPDATE trading.trades SET state = n.state, filled_qty_e2 = n.filled, "
         "exited_qty_e2 = n.exited, entry_cost_usd_e6 = n.cost, exit_proceeds_usd_e6 = n.proceeds, "
         "fees_usd_e6 = n.fees, settlement_usd_e6 = n.settlement, pnl_usd_e6 = n.pnl, "
-        "opened_at = n.opened, ended_at = coalesce(ended_at, n.ended), "
+        "opened_at = n.opened, "
+        "ended_at = CASE WHEN n.ended IS NULL THEN NULL ELSE coalesce(ended_at, n.ended) END, "
         "symbol_close_usd_e6 = coalesce(symbol_close_usd_e6, n.symbol_close), "
-        "close_reason = CASE WHEN close_reason = '' THEN n.reason ELSE close_reason END, "
-        "changed_at = %s "
+        "close_reason = n.reason, changed_at = %s "
         "FROM (VALUES (%s::trading.trade_state, %s::bigint, %s::bigint, %s::bigint, %s::bigint, "
         "%s::bigint, %s::bigint, %s::bigint, %s::timestamptz, %s::timestamptz, %s::bigint, "
         "%s::text)) AS n (state, filled, exited, cost, proceeds, fees, settlement, pnl, opened, "

@@ -13,7 +13,7 @@ import msgspec
 
 from recio.domain.account_config import parse_fleet
 from recio.domain.messages import MarketInfo, PriceRange
-from recio.domain.orders import Order
+from recio.domain.orders import BookSide, Order
 from recio.domain.risk import Exposure, FleetTotals, Held, InFlight
 from recio.domain.units import MINUTE_US, as_datetime, time_us
 from recio.ports import Transaction
@@ -40,12 +40,11 @@ async def lock_account(tx: Transaction, account: str) -> str | None:
 
 
 async def exposure(tx: Transaction, account: str, *, now_us: int, day_start_us: int) -> Exposure:
-    """Return what the account has at stake. Call it with the account locked."""
-    held = await tx.fetch(
-        "SELECT event_ticker, market_ticker, abs(qty_e2), cost_usd_e6 FROM trading.positions "
-        "WHERE account = %s AND qty_e2 <> 0",
-        account,
-    )
+    """Return what the account has at stake. Call it with the account locked.
+
+    Facts are booked meanwhile. Each statement sees what was committed before it, so what is in
+    flight is read before what is held: a fill between the two counts twice, never not at all.
+    """
     in_flight = await tx.fetch(
         "SELECT event_ticker, market_ticker, qty_e2, "
         "(CASE WHEN state IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
@@ -53,6 +52,11 @@ async def exposure(tx: Transaction, account: str, *, now_us: int, day_start_us: 
         "FROM trading.orders WHERE account = %s AND purpose = 'entry' "
         "AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
         "     OR booked_qty_e2 < filled_qty_e2)",
+        account,
+    )
+    held = await tx.fetch(
+        "SELECT event_ticker, market_ticker, abs(qty_e2), cost_usd_e6 FROM trading.positions "
+        "WHERE account = %s AND qty_e2 <> 0",
         account,
     )
     sums = await tx.fetch_one(
@@ -144,6 +148,26 @@ async def exits_in_flight_e2(tx: Transaction, trade_id: UUID) -> int:
         "SELECT coalesce(sum((CASE WHEN state IN ('executed', 'canceled', 'rejected', "
         "'expired_unsent') THEN filled_qty_e2 ELSE qty_e2 END) - booked_qty_e2), 0) "
         "FROM trading.orders WHERE trade_id = %s AND purpose = 'exit'",
+        trade_id,
+    )
+    assert row is not None
+    return int(row[0])
+
+
+async def free_qty_e2(tx: Transaction, trade_id: UUID, opening_side: BookSide) -> int:
+    """Return how much of a trade can still be sold: booked fills less what exits may yet sell.
+
+    One statement, so that a fill is either booked or in flight, never neither. The trade's own
+    figures follow its fills only later and are not asked.
+    """
+    row = await tx.fetch_one(
+        "SELECT (SELECT coalesce(sum(CASE WHEN book_side = %s THEN qty_e2 ELSE -qty_e2 END), 0) "
+        "          FROM trading.fills WHERE trade_id = %s) - "
+        "       (SELECT coalesce(sum((CASE WHEN state IN ('executed', 'canceled', 'rejected', "
+        "               'expired_unsent') THEN filled_qty_e2 ELSE qty_e2 END) - booked_qty_e2), 0) "
+        "          FROM trading.orders WHERE trade_id = %s AND purpose = 'exit')",
+        opening_side.value,
+        trade_id,
         trade_id,
     )
     assert row is not None

@@ -23,7 +23,7 @@ _PROPOSE: Final = (
 )
 _PROPOSED: Final = (
     f"SELECT {_COLUMNS} FROM trading.intents "  # noqa: S608 - our own column list
-    "WHERE account = %s AND state = 'proposed' ORDER BY at, intent_id"
+    "WHERE account = %s AND state = 'proposed' ORDER BY at, intent_id LIMIT 1"
 )
 
 
@@ -59,9 +59,10 @@ async def propose(tx: Transaction, intent: Intent) -> bool:
     )
 
 
-async def proposed(tx: Transaction, account: str) -> list[Intent]:
-    """Return the account's intents that wait for the gate, oldest first."""
-    return [_intent(row) for row in await tx.fetch(_PROPOSED, account)]
+async def oldest_proposed(tx: Transaction, account: str) -> Intent | None:
+    """Return the account's intent that has waited longest for the gate; None if none waits."""
+    row = await tx.fetch_one(_PROPOSED, account)
+    return None if row is None else _intent(row)
 
 
 async def decide(tx: Transaction, intent_id: UUID, *, refusal: str, at_us: int) -> None:

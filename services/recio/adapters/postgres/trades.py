@@ -43,8 +43,14 @@ async def event_trades(tx: Transaction, account: str, event_tickers: list[str]) 
 
 
 async def lock_trade(tx: Transaction, trade_id: UUID) -> Trade | None:
-    """Return one trade with its row locked until the transaction ends."""
-    row = await tx.fetch_one(f"{_ONE} FOR UPDATE", trade_id)
+    """Return one trade with its row locked against others that fold or add facts."""
+    row = await tx.fetch_one(f"{_ONE} FOR NO KEY UPDATE", trade_id)
+    return None if row is None else trade(row)
+
+
+async def trade_by_id(tx: Transaction, trade_id: UUID) -> Trade | None:
+    """Return one trade as it was last folded."""
+    row = await tx.fetch_one(_ONE, trade_id)
     return None if row is None else trade(row)
 
 

@@ -8,7 +8,6 @@ from recio.adapters.kalshi.model import ExchangeFill, ExchangeOrder
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.websocket import KalshiStream
 from recio.adapters.postgres.external import Pulse
-from recio.apps.kalshi_account_sync import booking
 from recio.apps.kalshi_account_sync.reconciling import Reconciler
 from recio.domain.errors import InvalidValue, Rejected, Unavailable
 from recio.domain.tickers import parse_market
@@ -16,6 +15,7 @@ from recio.runtime.service import Readiness, Service, ServiceContext
 from recio.runtime.wake import Wake
 
 IN_DOUBT_SECONDS: Final = 1.0
+DIFFERING_SECONDS: Final = 5.0
 AWAITING_SETTLEMENT_SECONDS: Final = 5.0
 HOLDING_SECONDS: Final = 15.0
 IDLE_SECONDS: Final = 60.0
@@ -33,7 +33,6 @@ class AccountSync:
         self._stream = stream
         self._reconciler = Reconciler(context, account, rest)
         self._look_now = False
-        self._due_in_s = 0.0
         self._wake = Wake(context.database, "orders", "facts", account=account)
         self._read_wall_us: int | None = None
         self._trouble = ""
@@ -44,7 +43,7 @@ class AccountSync:
             try:
                 await self._reconciler.open_books()
                 await self._read_back()
-            except Unavailable as error:
+            except (Unavailable, Rejected) as error:
                 self._context.log.warning("cannot reconcile yet: %s", error)
                 await self._context.clock.sleep_wall(1.0)
             else:
@@ -55,8 +54,8 @@ class AccountSync:
         async for event in self._stream.events():
             try:
                 await self._take(event)
-            except Unavailable as error:
-                # The fact is not lost: reading back finds it.
+            except (Unavailable, Rejected) as error:
+                # The fact is not lost: reading back finds it, and tells what is wrong with it.
                 self._context.log.warning("a fact waits for the next read: %s", error)
                 self._hurry()
 
@@ -64,10 +63,7 @@ class AccountSync:
         if isinstance(event, ExchangeFill):
             await self._reconciler.book_fill(event, told_by="stream")
         elif isinstance(event, ExchangeOrder):
-            async with self._context.database.transaction() as tx:
-                await booking.book_order(
-                    tx, self._account, event, now_us=self._context.clock.market_us()
-                )
+            await self._reconciler.book_order(event)
         else:
             self._hurry()
 
@@ -79,29 +75,29 @@ class AccountSync:
         """Read back again and again: at once after a reconnection, often while something is open."""
         while True:
             try:
-                if await self._is_due():
+                if self._look_now or await self._due_in_s() <= 0:
+                    self._look_now = False
                     await self._read_back()
+                due_in_s = await self._due_in_s()
             except (Unavailable, Rejected) as error:
                 self._trouble = str(error)
                 self._context.log.warning("cannot reconcile: %s", error)
                 await self._context.clock.sleep_wall(IN_DOUBT_SECONDS)
-            await self._wake.wait(self._due_in_s)
+            else:
+                await self._wake.wait(due_in_s)
 
-    async def _is_due(self) -> bool:
-        """Look at what is open now; an order in doubt makes the next read due sooner."""
+    async def _due_in_s(self) -> float:
+        """Return when to read back, by what is open now: an order in doubt makes it sooner."""
         pace_s = self._pace(await self._reconciler.pulse())
         age_s = (self._context.clock.wall_us() - (self._read_wall_us or 0)) / 1e6
-        self._due_in_s = max(pace_s - age_s, 0.0)
-        if self._due_in_s and not self._look_now:
-            return False
-        self._look_now = False
-        self._due_in_s = pace_s
-        return True
+        return max(pace_s - age_s, 0.0)
 
     def _pace(self, pulse: Pulse) -> float:
         """Return how long to wait before reading back again, in wall seconds."""
         if pulse.in_doubt:
             return IN_DOUBT_SECONDS
+        if self._reconciler.is_differing:
+            return DIFFERING_SECONDS
         if any(self._is_past_close(ticker) for ticker, _ in pulse.held):
             return AWAITING_SETTLEMENT_SECONDS
         return HOLDING_SECONDS if pulse.held else IDLE_SECONDS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from recio.adapters.kalshi.model import (
     ExchangeFill,
     ExchangeOrder,
@@ -11,7 +9,7 @@ from recio.adapters.kalshi.model import (
     ExchangeSettlement,
 )
 from recio.adapters.postgres import external, facts, orders
-from recio.adapters.postgres.orders import OrderRow
+from recio.domain.errors import InvalidValue
 from recio.domain.ledger import Holding
 from recio.domain.orders import later_of, reported_state
 from recio.ports import Transaction
@@ -46,7 +44,16 @@ async def book_order(tx: Transaction, account: str, told: ExchangeOrder, *, now_
 async def book_fill(
     tx: Transaction, account: str, told: ExchangeFill, *, client_order_id: str | None, now_us: int
 ) -> bool:
-    """Book a fill; False if it is booked already, or part of the opening balance."""
+    """Book a fill; False if it is booked already, or part of the opening balance.
+
+    A fill that closes one trade and then another (or opens a position by hand) is booked in parts:
+    ``<id>``, ``<id>/2``, …, in this one transaction.
+
+    Raises:
+        InvalidValue: not a fill: without a quantity, or at an impossible price.
+    """
+    if told.qty_e2 <= 0:
+        raise InvalidValue(f"fill {told.fill_id}: expected contracts, received {told.qty_e2} e-2")
     at_us = told.at_us if told.at_us is not None else now_us
     opened_us = await external.opening_us(tx, account)
     if opened_us is None or at_us <= opened_us:
@@ -59,25 +66,45 @@ async def book_fill(
         await orders.advance(
             tx, row, row.order.state, at_us=now_us, exchange_order_id=told.order_id
         )
-    return await facts.book_fill(
+    parts = await external.shares(
         tx,
         account,
-        facts.Fill(
-            fill_id=told.fill_id,
-            exchange_order_id=told.order_id,
-            order_id=None if row is None else row.order.order_id,
-            trade_id=await _trade_of(tx, account, row, told, at_us),
-            market_ticker=told.ticker,
-            event_ticker=told.ticker.rpartition("-")[0],
-            book_side=told.book_side,
-            yes_price_e4=told.yes_price_e4,
-            qty_e2=told.qty_e2,
-            fee_usd_e6=told.fee_usd_e6,
-            is_taker=told.is_taker,
-            at_us=at_us,
-        ),
-        seen_us=now_us,
+        None if row is None else row.order,
+        market_ticker=told.ticker,
+        book_side=told.book_side,
+        qty_e2=told.qty_e2,
+        at_us=at_us,
+        fill_id=told.fill_id,
     )
+    before_e2 = 0
+    for number, part in enumerate(parts, start=1):
+        after_e2 = before_e2 + part.qty_e2
+        await facts.book_fill(
+            tx,
+            account,
+            facts.Fill(
+                fill_id=told.fill_id if number == 1 else f"{told.fill_id}/{number}",
+                exchange_order_id=told.order_id,
+                order_id=None if row is None else row.order.order_id,
+                trade_id=part.trade_id,
+                market_ticker=told.ticker,
+                event_ticker=told.ticker.rpartition("-")[0],
+                book_side=told.book_side,
+                yes_price_e4=told.yes_price_e4,
+                qty_e2=part.qty_e2,
+                fee_usd_e6=_fee_up_to(told, after_e2) - _fee_up_to(told, before_e2),
+                is_taker=told.is_taker,
+                at_us=at_us,
+            ),
+            seen_us=now_us,
+        )
+        before_e2 = after_e2
+    return True
+
+
+def _fee_up_to(told: ExchangeFill, qty_e2: int) -> int:
+    """Return the fee of a fill's first contracts; of all of them, all of it."""
+    return told.fee_usd_e6 * qty_e2 // told.qty_e2
 
 
 async def adopt_position(
@@ -141,19 +168,3 @@ async def book_settlement(
         seen_us=now_us,
     )
     return ""
-
-
-async def _trade_of(
-    tx: Transaction, account: str, row: OrderRow | None, told: ExchangeFill, at_us: int
-) -> UUID | None:
-    if row is not None:
-        return row.order.trade_id
-    return await external.trade_for_foreign_fill(
-        tx,
-        account,
-        market_ticker=told.ticker,
-        book_side=told.book_side,
-        qty_e2=told.qty_e2,
-        at_us=at_us,
-        fill_id=told.fill_id,
-    )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
 from recio.adapters.kalshi.errors import KalshiRejected
-from recio.adapters.kalshi.model import ExchangeFill, ExchangeSettlement
+from recio.adapters.kalshi.model import ExchangeFill, ExchangeOrder, ExchangeSettlement
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.postgres import external, facts, switches
 from recio.adapters.postgres.external import Pulse
 from recio.apps.kalshi_account_sync import booking
 from recio.domain.account_config import Trading
-from recio.domain.errors import InvalidValue
+from recio.domain.errors import InvalidValue, Rejected
 from recio.domain.units import MINUTE_US, SECOND_US
 from recio.runtime.service import ServiceContext
 
@@ -39,7 +40,15 @@ class Reconciler:
         self._facts = context.metrics.counter(
             "recio_facts_booked_total", "Facts booked, by kind and by who told first.", "kind", "by"
         )
+        self._refused = context.metrics.counter(
+            "recio_facts_refused_total", "Facts of the exchange that could not be booked."
+        )
         self.problem = ""
+
+    @property
+    def is_differing(self) -> bool:
+        """Whether cash was different the last time it was compared."""
+        return self._differs_since_us is not None
 
     async def open_books(self) -> None:
         """Book the opening balance and positions at the account's very first start."""
@@ -60,21 +69,34 @@ class Reconciler:
         self._context.log.info("books opened with %d micro-dollars", balance.cash_usd_e6)
 
     async def reconcile(self) -> None:
-        """Read orders, fills, settlements and transfers since the last known fact, and book them.
+        """Read orders, fills and settlements since the last known fact, and book them.
 
         Settlements are read before fills, so that every fill of a settled market is at hand.
         """
         now_us = self._clock.market_us()
         since_us = await self._since_us(now_us)
         settlements = await self._rest.settlements(min_us=since_us)
-        for order in await self._rest.orders(min_us=since_us):
-            async with self._database.transaction() as tx:
-                await booking.book_order(tx, self._account, order, now_us=now_us)
-        for fill in sorted(await self._rest.fills(min_us=since_us), key=lambda f: f.at_us or 0):
-            await self.book_fill(fill, told_by="read")
-        waiting = [reason for told in settlements if (reason := await self._settle(told, now_us))]
-        self.problem = "; ".join(waiting)
+        orders = await self._rest.orders(min_us=since_us)
+        reasons = [await self._told(self.book_order(order)) for order in orders]
+        fills = sorted(await self._rest.fills(min_us=since_us), key=lambda fill: fill.at_us or 0)
+        reasons += [await self._told(self.book_fill(fill, told_by="read")) for fill in fills]
+        reasons += [await self._told(self._settle(told, now_us)) for told in settlements]
+        self.problem = "; ".join(reason for reason in reasons if reason)
         await self._compare()
+
+    async def _told(self, work: Awaitable[str | None]) -> str:
+        """Return why a fact cannot be booked; one that is refused must not stop the others."""
+        try:
+            return await work or ""
+        except Rejected as error:
+            self._refused.inc()
+            self._context.log.warning("a fact is refused: %s", error)
+            return str(error)
+
+    async def book_order(self, order: ExchangeOrder) -> None:
+        """Move an order of ours on to what the exchange tells."""
+        async with self._database.transaction() as tx:
+            await booking.book_order(tx, self._account, order, now_us=self._clock.market_us())
 
     async def book_fill(self, fill: ExchangeFill, *, told_by: str) -> None:
         """Book one fill; a stranger's order is looked up at the exchange first, to know whose it is."""
@@ -125,8 +147,9 @@ class Reconciler:
         before = await self.pulse()
         if before.in_doubt:
             return
-        balance = await self._rest.balance()
+        # How fresh reads are is asked first: the balance that is read after is at least as fresh.
         as_of_us = await self._rest.as_of_us()
+        balance = await self._rest.balance()
         async with self._database.transaction() as tx:
             totals = await facts.lock_totals(tx, self._account)
             after = await external.pulse(tx, self._account)
@@ -155,11 +178,42 @@ class Reconciler:
             return
         if self._differs_since_us is None:
             self._differs_since_us = now_us
+            await self._book_movements(now_us)
         elif now_us - self._differs_since_us >= CONFIRM_US and not self._is_tripped:
             reason = f"the exchange's cash differs from the books by ${difference_usd_e6 / 1e6:.6f}"
             self._context.log.error("%s: no new entries until it is explained", reason)
             await self._trip(Trading.NO_NEW_ENTRIES, reason, now_us)
             self._is_tripped = True
+
+    async def _book_movements(self, now_us: int) -> None:
+        """Book deposits and withdrawals: the first thing that explains a difference.
+
+        One with a fee is left to a person: whether the fee is part of the amount is not documented.
+        """
+        opened_us = await self._opened_us()
+        for movement in (*await self._rest.deposits(), *await self._rest.withdrawals()):
+            at_us = movement.finalized_at_us
+            if movement.status != "applied" or at_us is None or at_us <= opened_us:
+                continue
+            if movement.fee_usd_e6:
+                self._context.log.warning("%s has a fee: book it by hand", movement.movement_id)
+                continue
+            sign = 1 if movement.kind == "deposit" else -1
+            async with self._database.transaction() as tx:
+                await facts.book_transfer(
+                    tx,
+                    self._account,
+                    f"{movement.kind}:{movement.movement_id}",
+                    sign * movement.amount_usd_e6,
+                    at_us=at_us,
+                    seen_us=now_us,
+                )
+
+    async def _opened_us(self) -> int:
+        async with self._database.transaction() as tx:
+            opened_us = await external.opening_us(tx, self._account)
+        assert opened_us is not None
+        return opened_us
 
     async def _trip(self, state: Trading, reason: str, now_us: int) -> None:
         async with self._database.transaction() as tx:

@@ -38,6 +38,7 @@ class Executor:
         self._epoch: int | None = None
         self._is_recovered = False
         self._busy: dict[UUID, asyncio.Task[None]] = {}
+        self._failed: BaseException | None = None
         self._wake = Wake(context.database, "orders", "switches", account=account)
         self._intents = Wake(context.database, "intents", account=account)
         self._problem = "is recovering"
@@ -54,6 +55,9 @@ class Executor:
             await self._wake.wait()
 
     async def _step(self) -> None:
+        if self._failed is not None:
+            # Work on an order met what must not be. Starting again recovers it.
+            raise self._failed
         if self._epoch is None:
             self._say("another copy holds the lease")
             await self._renew()
@@ -112,10 +116,12 @@ class Executor:
             return
         task = asyncio.create_task(work)
         self._busy[order_id] = task
-        task.add_done_callback(lambda _: self._done(order_id))
+        task.add_done_callback(lambda done: self._done(order_id, done))
 
-    def _done(self, order_id: UUID) -> None:
+    def _done(self, order_id: UUID, task: asyncio.Task[None]) -> None:
         del self._busy[order_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed = error
         self._wake.now()
 
     async def _send(self, row: OrderRow, epoch: int) -> None:

@@ -1,10 +1,11 @@
 """Find out what became of an order whose answer never came.
 
 There is no look-up by client order id (Kalshi Trade API v2): the market's orders since shortly
-before the claim are paged and searched. Found: that is its state. Not found: it is concluded that
-the exchange does not know it only when that can no longer change, that is when its signature has
-expired (claim + 10 s of wall time) and the exchange's reads are newer than the claim
-(``as_of_time``). An entry then ends canceled; an exit is sent again under the same id.
+before the order was made are paged and searched. Found: that is its state. Not found: it is
+concluded that the exchange does not know it only when that can no longer change, that is when its
+signature has expired (claim + 10 s of wall time) and the exchange's reads (``as_of_time``) are
+newer than that moment: a read that is newer than the claim only would miss a request that was long
+on its way. An entry then ends canceled; an exit is sent again under the same id.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def found_outcome(row: OrderRow, found: ExchangeOrder) -> Outcome:
 async def _find(rest: KalshiRest, row: OrderRow) -> ExchangeOrder | None:
     if row.order.exchange_order_id is not None:
         return await rest.order(row.order.exchange_order_id)
-    since_us = (row.claimed_market_us or row.order.created_at_us) - LOOK_BACK_US
+    since_us = row.order.created_at_us - LOOK_BACK_US
     listed = await rest.orders(ticker=row.order.market_ticker, min_us=since_us)
     return next((o for o in listed if o.client_order_id == row.order.client_order_id), None)
 
@@ -74,7 +75,12 @@ async def _is_absent(rest: KalshiRest, clock: Clock, row: OrderRow) -> bool:
     claimed_wall_us, claimed_us = row.order.claimed_at_us, row.claimed_market_us
     if claimed_wall_us is None or claimed_us is None:
         return True
-    if clock.wall_us() < claimed_wall_us + SIGNATURE_DEAD_US:
+    wall_passed_us = clock.wall_us() - claimed_wall_us
+    if wall_passed_us < SIGNATURE_DEAD_US:
         return False
-    # Only a listing that is as of later than the claim proves anything, so it is read once more.
-    return await rest.as_of_us() > claimed_us and await _find(rest, row) is None
+    # The signature died at a moment of wall time, the exchange tells market time: both run evenly,
+    # so the moment lies at the same share of what has passed on either.
+    passed_us = max(clock.market_us() - claimed_us, 0)
+    dead_us = claimed_us + passed_us * SIGNATURE_DEAD_US // wall_passed_us
+    # Only a listing that is as of later than that proves anything, so it is read once more.
+    return await rest.as_of_us() > dead_us and await _find(rest, row) is None

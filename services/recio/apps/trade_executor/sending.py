@@ -83,9 +83,9 @@ class Sender:
         except (Unavailable, InvalidValue) as error:
             return await self._give_up(row, epoch, str(error))
         refusal = await self._claim(row, epoch, prepared.signed_at_us)
-        if refusal is not None:
-            return row.order.state if not refusal else OrderState.EXPIRED_UNSENT
-        return await self._submit(row, epoch, prepared)
+        if refusal is None:
+            return await self._submit(row, epoch, prepared)
+        return _unsent_state(row) if refusal else row.order.state
 
     def _too_late(self, row: OrderRow) -> str:
         if row.order.state is not OrderState.CREATED:
@@ -98,8 +98,11 @@ class Sender:
         now_us = self._clock.market_us()
         async with self._database.transaction() as tx:
             switch = await switches.effective_switch(tx, row.order.account)
+            # Tokens may have been waited for: the order can have become too old meanwhile.
+            reason = self._too_late(row)
             if not allows(switch.state, Purpose(row.order.purpose), Source(row.source)):
                 reason = f"not sent: switch {switch.state.value}: {switch.reason}"
+            if reason:
                 await self._end_unsent(tx, row, epoch, reason)
                 return reason
             if not await orders.claim(tx, row, epoch=epoch, wall_us=signed_at_us, at_us=now_us):
@@ -135,7 +138,7 @@ class Sender:
             held = await orders.order_by_id(tx, row.order.account, row.order.order_id)
             assert held is not None
             state = later_of(held.order.state, outcome.state)
-            await orders.advance(
+            is_ours = await orders.advance(
                 tx,
                 held,
                 state,
@@ -145,6 +148,9 @@ class Sender:
                 exchange_order_id=outcome.exchange_order_id,
                 reason=outcome.reason or None,
             )
+            if not is_ours:
+                # A newer epoch holds the lease; it has doubted the order and finds out by itself.
+                return held.order.state
             await self._record(tx, row, outcome.kind, outcome.body(), epoch)
         return state
 
@@ -157,17 +163,12 @@ class Sender:
         return OrderState.EXPIRED_UNSENT
 
     async def _end_unsent(self, tx: Transaction, row: OrderRow, epoch: int, reason: str) -> None:
-        if row.order.state is not OrderState.CREATED:
-            return
-        await orders.advance(
-            tx,
-            row,
-            OrderState.EXPIRED_UNSENT,
-            at_us=self._clock.market_us(),
-            epoch=epoch,
-            reason=reason,
+        state = _unsent_state(row)
+        is_ours = await orders.advance(
+            tx, row, state, at_us=self._clock.market_us(), epoch=epoch, reason=reason
         )
-        await self._record(tx, row, "expired_unsent", {"reason": reason}, epoch)
+        if is_ours:
+            await self._record(tx, row, state.value, {"reason": reason}, epoch)
 
     async def _record(
         self, tx: Transaction, row: OrderRow, kind: str, body: dict[str, Any], epoch: int
@@ -181,6 +182,12 @@ class Sender:
             at_us=self._clock.market_us(),
             wall_us=self._clock.wall_us(),
         )
+
+
+def _unsent_state(row: OrderRow) -> OrderState:
+    """Return how an order ends that is not sent: an exit sent before is known not to have arrived."""
+    is_new = row.order.state is OrderState.CREATED
+    return OrderState.EXPIRED_UNSENT if is_new else OrderState.CANCELED
 
 
 def _request(row: OrderRow) -> NewOrder:
@@ -206,8 +213,14 @@ def _of_reply(row: OrderRow, reply: OrderReply) -> Outcome:
             reason="the reply does not say how much was filled",
             exchange_order_id=reply.order_id,
         )
+    # What must be filled at once never rests, whatever the reply calls the rest of it.
+    can_rest = row.order.time_in_force == TimeInForce.GOOD_TILL_CANCELED
     return Outcome(
-        reported_state(row.order.qty_e2, reply.fill_qty_e2, is_resting=reply.remaining_qty_e2 > 0),
+        reported_state(
+            row.order.qty_e2,
+            reply.fill_qty_e2,
+            is_resting=can_rest and reply.remaining_qty_e2 > 0,
+        ),
         "accepted",
         exchange_order_id=reply.order_id,
         filled_qty_e2=reply.fill_qty_e2,

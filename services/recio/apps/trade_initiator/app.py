@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recio.adapters.postgres import intents
 from recio.apps.trade_initiator.decide import decide, set_scene
-from recio.domain.errors import Unavailable
+from recio.domain.errors import Rejected, Unavailable
 from recio.runtime.service import Readiness, Service, ServiceContext
 from recio.runtime.wake import Wake
 
@@ -27,9 +27,11 @@ class Gate:
             try:
                 await self.decide_all()
                 self._problem = ""
-            except Unavailable as error:
+            except (Unavailable, Rejected) as error:
+                # Rejected: the account's configuration does not read, or a row was refused. What
+                # could not be decided still waits; dying would not mend it.
                 self._problem = str(error)
-                self._context.log.warning("database unavailable: %s", error)
+                self._context.log.warning("intents wait: %s", error)
             await self._wake.wait()
 
     async def decide_all(self) -> None:
@@ -40,13 +42,12 @@ class Gate:
     async def _decide_next(self) -> bool:
         async with self._context.database.transaction() as tx:
             # Look before locking: most wake-ups find nothing, and then no lock is taken.
-            if not await intents.proposed(tx, self._account):
+            if await intents.oldest_proposed(tx, self._account) is None:
                 return False
-            scene = await set_scene(tx, self._account, now_us=self._context.clock.market_us())
-            waiting = await intents.proposed(tx, self._account)
-            if scene is None or not waiting:
+            scene = await set_scene(tx, self._account, self._context.clock)
+            intent = await intents.oldest_proposed(tx, self._account)
+            if scene is None or intent is None:
                 return False
-            intent = waiting[0]
             refusal = await decide(tx, scene, intent)
         self._decided.inc(1, "refused" if refusal else "accepted")
         self._context.log.info(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from recio.adapters.postgres import config as configs
 from recio.adapters.postgres import gate, intents, switches, trades
-from recio.domain import risk
+from recio.domain import fees, risk
 from recio.domain.account_config import AccountConfig
+from recio.domain.errors import InvalidValue
 from recio.domain.intents import Intent, Purpose, derived_id
 from recio.domain.messages import PriceRange
 from recio.domain.orders import Order, OrderState
@@ -15,9 +16,9 @@ from recio.domain.risk import Exposure
 from recio.domain.switches import Effective
 from recio.domain.tickers import new_york_day_start_us
 from recio.domain.trade_book import opening_side, own_price_e4
-from recio.domain.trades import HOLDING, Trade, TradeState
+from recio.domain.trades import FINAL, Trade, TradeState
 from recio.domain.units import PRICE_ONE_E4
-from recio.ports import Transaction
+from recio.ports import Clock, Transaction
 
 TRADABLE = "active"
 IMMEDIATE = "immediate_or_cancel"
@@ -28,21 +29,22 @@ class Scene:
     """What holds for every intent of this transaction."""
 
     environment: str
-    config: AccountConfig
     switch: Effective
     now_us: int
 
 
-async def set_scene(tx: Transaction, account: str, *, now_us: int) -> Scene | None:
-    """Lock the account and read what holds for it; None if it is gone."""
+async def set_scene(tx: Transaction, account: str, clock: Clock) -> Scene | None:
+    """Lock the account and read what holds for it; None if it is gone.
+
+    The time is taken when the lock is held: waiting for it makes prices older and intents late.
+    """
     environment = await gate.lock_account(tx, account)
     if environment is None:
         return None
     return Scene(
         environment=environment,
-        config=await configs.effective_config(tx, account),
+        now_us=clock.market_us(),
         switch=await switches.effective_switch(tx, account),
-        now_us=now_us,
     )
 
 
@@ -58,6 +60,11 @@ async def decide(tx: Transaction, scene: Scene, intent: Intent) -> str:
 
 
 async def _enter(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ...]:
+    try:
+        config = await configs.effective_config(tx, intent.account)
+    except InvalidValue as error:
+        # Exits need no configuration: only entries wait until somebody has mended it.
+        return (f"the account's configuration does not read: {error}",)
     facts = await gate.market_facts(tx, scene.environment, intent.market_ticker)
     if facts is None:
         return (f"the exchange has told nothing of market {intent.market_ticker}",)
@@ -73,7 +80,7 @@ async def _enter(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ..
         *_beside(intent, live, exposure),
         *risk.check_entry(
             intent,
-            scene.config.risk,
+            config.risk,
             exposure,
             switch=scene.switch,
             now_us=scene.now_us,
@@ -84,7 +91,7 @@ async def _enter(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ..
     if refusals:
         return refusals
     number = await trades.next_number(tx, intent.account)
-    trade = _new_trade(scene, intent, facts, number)
+    trade = _new_trade(scene, config, intent, facts, number=number)
     await trades.insert_trade(tx, trade)
     await _insert_order(
         tx, scene, intent, trade, qty_e2=intent.qty_e2, reserve=reserve, facts=facts
@@ -94,16 +101,19 @@ async def _enter(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ..
 
 async def _leave(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ...]:
     assert intent.trade_id is not None
-    trade = await trades.lock_trade(tx, intent.trade_id)
+    trade = await trades.trade_by_id(tx, intent.trade_id)
     if trade is None or trade.account != intent.account:
         return (f"no trade {intent.trade_id} in account {intent.account}",)
-    if trade.state not in HOLDING or trade.state is TradeState.EXPIRED:
+    if trade.state in FINAL or trade.state is TradeState.EXPIRED:
         return (f"trade {trade.number} is {trade.state.value}: nothing to close",)
+    if (intent.market_ticker, intent.side) != (trade.market_ticker, trade.side):
+        return (
+            f"trade {trade.number} is {trade.side} of {trade.market_ticker}, not what is named",
+        )
     facts = await gate.market_facts(tx, scene.environment, trade.market_ticker)
     if facts is None:
         return (f"the exchange has told nothing of market {trade.market_ticker}",)
-    selling_e2 = await gate.exits_in_flight_e2(tx, trade.trade_id)
-    free_e2 = trade.open_qty_e2 - selling_e2
+    free_e2 = await gate.free_qty_e2(tx, trade.trade_id, opening_side(trade.side))
     refusals = risk.check_exit(
         intent, switch=scene.switch, now_us=scene.now_us, free_qty_e2=free_e2
     )
@@ -124,6 +134,8 @@ def _market(scene: Scene, intent: Intent, facts: gate.MarketFacts) -> tuple[str,
         refusals.append("market is not in its open window")
     if facts.info.strike_usd_e6 is None:
         refusals.append("market has no strike yet")
+    if not fees.is_known(facts.info.fee_type):
+        refusals.append(f"fees of type {facts.info.fee_type!r} cannot be reckoned, so not reserved")
     yes_price_e4 = own_price_e4(intent.side, intent.limit_price_e4)
     if not is_on_grid(yes_price_e4, facts.info.price_ranges):
         refusals.append(f"price {yes_price_e4} e-4 dollar is not on the market's grid")
@@ -150,14 +162,16 @@ def is_on_grid(yes_price_e4: int, ranges: tuple[PriceRange, ...]) -> bool:
     )
 
 
-def _new_trade(scene: Scene, intent: Intent, facts: gate.MarketFacts, number: int) -> Trade:
+def _new_trade(
+    scene: Scene, config: AccountConfig, intent: Intent, facts: gate.MarketFacts, *, number: int
+) -> Trade:
     return Trade(
         trade_id=derived_id(intent.intent_id, "trade"),
         account=intent.account,
         number=number,
         state=TradeState.CREATED,
         source=intent.source.value,
-        strategy=scene.config.strategy.name.value,
+        strategy=config.strategy.name.value,
         symbol=facts.symbol,
         event_ticker=facts.event_ticker,
         market_ticker=intent.market_ticker,

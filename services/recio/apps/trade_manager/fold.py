@@ -17,23 +17,22 @@ async def fold(
     """Bring one trade up to its facts; return its new state, None if it stays.
 
     A trade can go several states on at once; each step is written, so that each is in the audit.
+
+    Facts are booked meanwhile, and each read sees what was committed before it. Fills are read
+    last: an end that an order or a settlement tells of has its fills then, and a trade never ends
+    without one of them.
     """
     trade = await trades.lock_trade(tx, trade_id)
     if trade is None:
         return None
+    orders = await folding.orders_of(tx, trade_id)
+    settled = await folding.settlement_of(tx, trade.account, trade.market_ticker)
     sums = trade_book.figures(trade.side, await folding.fills_of(tx, trade_id))
-    settlement = await folding.settlement_share_usd_e6(
-        tx,
-        trade.account,
-        trade.market_ticker,
-        side=trade.side,
-        open_qty_e2=sums.open_qty_e2,
-    )
     target = trade_book.state(
-        sums,
-        await folding.orders_of(tx, trade_id),
-        is_past_close=now_us >= trade.close_us,
-        is_settled=settlement is not None,
+        sums, orders, is_past_close=now_us >= trade.close_us, is_settled=settled is not None
+    )
+    settlement = (
+        None if settled is None else trade_book.payout_usd_e6(trade.side, sums.open_qty_e2, settled)
     )
     path = trade_book.path(trade.state, target)
     for state in path or (target,):
