@@ -271,6 +271,8 @@ class _Connection(asyncio.Protocol):
     # The callbacks of httptools; the names are its own.
 
     def on_message_begin(self) -> None:
+        if self._waiter is None:
+            self._is_broken = True  # A second reply to one request: not to be trusted again.
         self._headers = {}
         self._body = []
         self._size = 0
