@@ -56,9 +56,11 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``recording`` plays a recorded 15-minute market; otherwise ``minutes`` names the recorded
     minutes, from ``start_us`` on (0: their default start) with ``seed``; ``is_live`` takes prices
-    from the public feeds instead. ``is_fine`` lets events
-    happen in every tenth of a second. ``control_port`` 0: no fault injection. ``read_lag_ms`` is
-    how old portfolio reads are. ``tier`` sets the token buckets of new accounts.
+    from the public feeds instead. ``is_fine`` lets events happen in every tenth of a second; a
+    stepped run does without. ``control_port`` 0: no fault injection. ``house_save_seconds`` is how
+    long anonymous activity alone may wait for its save, in market time (0: 5, or 60 in a run that
+    is not fine). ``read_lag_ms`` is how old portfolio reads are. ``tier`` sets the token buckets of
+    new accounts.
     """
 
     recording: str = ""
@@ -68,6 +70,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     is_live: bool = False
     is_fine: bool = True
     control_port: int = 0
+    house_save_seconds: int = 0
     read_lag_ms: int = 0
     tier: str = "Advanced"
 
@@ -76,6 +79,10 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
         if self.recording:
             return RecordingSource(self.recording)
         return MinutesSource(name=self.minutes, start_us=self.start_us or None, seed=self.seed)
+
+    def house_save_us(self) -> int:
+        """Return how long anonymous activity alone may wait for its save."""
+        return (self.house_save_seconds or (5 if self.is_fine else 60)) * SECOND_US
 
     def config(self, namespace: str) -> Config:
         """Return how the exchange behaves."""
@@ -96,6 +103,7 @@ def _simulator(context: ServiceContext, own: ExchangeSettings, source: Source) -
         database=context.database,
         attach=partial(_world, source=source, is_fine=own.is_fine),
         log=context.log,
+        house_save_us=own.house_save_us(),
     )
 
 

@@ -28,7 +28,7 @@ from recio.ports import Clock
 
 WEBSOCKET_PATH: Final = "/trade-api/ws/v2"
 HOUSE_SAVE_US: Final = 5_000_000
-"""How long house activity alone may wait for its save, in market time."""
+"""How long house activity alone may wait for its save, in market time, unless told otherwise."""
 
 Sink = Callable[[Sequence[bytes]], None]
 
@@ -67,8 +67,10 @@ class Gateway:
         *,
         store: Store | None = None,
         faults: FaultPlan | None = None,
+        house_save_us: int = HOUSE_SAVE_US,
     ) -> None:
         self.exchange = exchange
+        self.house_save_us = house_save_us
         self.clock = clock
         self.store = store
         self.faults = faults or FaultPlan()
@@ -163,7 +165,7 @@ class Gateway:
 
     def _is_save_due(self) -> bool:
         state = self.exchange.state
-        return state.changes.is_urgent or state.now_us - self._saved_us >= HOUSE_SAVE_US
+        return state.changes.is_urgent or state.now_us - self._saved_us >= self.house_save_us
 
     async def _save(self, store: Store) -> None:
         state = self.exchange.state

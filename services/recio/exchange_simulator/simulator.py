@@ -16,7 +16,7 @@ from recio.domain.units import SECOND_US
 from recio.exchange_simulator.core.state import Config
 from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.feeds import Feeds
-from recio.exchange_simulator.gateway import Gateway
+from recio.exchange_simulator.gateway import HOUSE_SAVE_US, Gateway
 from recio.exchange_simulator.memory import MemoryHttp, MemoryWebSockets
 from recio.exchange_simulator.server import ExchangeApp
 from recio.exchange_simulator.store import DatabaseStore
@@ -48,11 +48,12 @@ class Simulator:
         database: Database | None,
         attach: Callable[[Exchange], World] | None,
         log: Log,
+        house_save_us: int = HOUSE_SAVE_US,
     ) -> None:
         self.exchange = Exchange(config, fresh=fresh)
         self.clock = clock
         self.store = DatabaseStore(database) if database is not None else None
-        self.gateway = Gateway(self.exchange, clock, store=self.store)
+        self.gateway = Gateway(self.exchange, clock, store=self.store, house_save_us=house_save_us)
         self.feeds = Feeds(self.exchange)
         self.asgi = ExchangeApp(self.gateway, self.feeds)
         self.world = attach(self.exchange) if attach else None
@@ -80,12 +81,17 @@ class Simulator:
             now_us = self.clock.market_us()
             self._step(now_us)
             self.feeds.beat(now_us)
-            try:
-                await self.gateway.commit()
-            except Unavailable as error:
-                self._log.warning("the exchange is not saved: %s; it goes on in memory", error)
+            await self._commit()
             due_us = self._due_us(now_us)
             await self.clock.sleep_market(max(due_us - self.clock.market_us(), 0) / SECOND_US)
+
+    async def _commit(self) -> None:
+        was_saved = self.gateway.is_saved
+        try:
+            await self.gateway.commit()
+        except Unavailable as error:
+            if was_saved:
+                self._log.warning("the exchange is not saved: %s; it goes on in memory", error)
 
     def _step(self, now_us: int) -> None:
         if self.world is not None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from recio.domain.errors import Broken
+from recio.exchange_simulator import store_read as read
 from recio.exchange_simulator import store_rows as rows
 from recio.exchange_simulator.core import accounts, markets, resting
 from recio.exchange_simulator.core.grids import STRUCTURES
@@ -63,7 +64,7 @@ class DatabaseStore:
         """Return the market time at which the stored exchange stopped; None: there is none."""
         async with self._database.transaction() as tx:
             head = await tx.fetch_one(rows.EXCHANGE.select("namespace"))
-        return None if head is None else rows.micros(head[2])
+        return None if head is None else read.micros(head[2])
 
     async def load(self, exchange: Exchange) -> bool:
         """Restore an empty exchange; tell whether there was anything to restore.
@@ -82,7 +83,7 @@ class DatabaseStore:
                     f"{state.config.namespace!r}: use a database of its own for each"
                 )
             state.counter = head[1]
-            state.at(rows.micros(head[2]) or 0)
+            state.at(read.micros(head[2]) or 0)
             await _load_markets(tx, state)
             await _load_members(tx, state)
             await _load_orders(tx, state)
@@ -114,10 +115,10 @@ def _restore_event(state: State, row: tuple[Any, ...]) -> None:
     state.events[row[0]] = Event(
         spec=msgspec.json.decode(row[5], type=EventSpec),
         exchange_index=row[2],
-        fee_terms=rows.read_fee_terms(row),
+        fee_terms=read.fee_terms(row),
         number=row[1],
-        created_us=rows.micros(row[6]) or 0,
-        updated_us=rows.micros(row[7]) or 0,
+        created_us=read.micros(row[6]) or 0,
+        updated_us=read.micros(row[7]) or 0,
     )
 
 
@@ -137,7 +138,7 @@ def _restore_market(state: State, row: tuple[Any, ...]) -> None:
         created_us=0,
         updated_us=0,
     )
-    rows.restore_market(market, row)
+    read.restore_market(market, row)
     event.markets.append(market)
     state.markets[market.ticker] = market
 
@@ -155,18 +156,18 @@ def _set_timers(state: State, event: Event) -> None:
 
 async def _load_members(tx: Transaction, state: State) -> None:
     for row in await tx.fetch(rows.ACCOUNTS.select("number")):
-        account = rows.read_account(row)
+        account = read.account(row)
         state.accounts[account.account] = account
     for name, shard, cash in await tx.fetch(rows.BALANCES.select("account")):
         state.accounts[name].cash_e6[shard] = cash
     for row in await tx.fetch(rows.KEYS.select("key_id")):
-        key = rows.read_key(row)
+        key = read.key(row)
         state.keys[key.key_id] = key
     for row in await tx.fetch(rows.GROUPS.select("number", ("matched",))):
-        group = rows.read_group(row)
+        group = read.group(row)
         state.groups[group.group_id] = group
     for row in await tx.fetch(rows.POSITIONS.select("account, ticker")):
-        position = rows.read_position(row)
+        position = read.position(row)
         state.positions[position.account, position.ticker] = position
         state.markets[position.ticker].positions[position.account] = position
         held = state.house.positions_e2
@@ -176,7 +177,7 @@ async def _load_members(tx: Transaction, state: State) -> None:
 async def _load_orders(tx: Transaction, state: State) -> None:
     standing: list[Order] = []
     for row in await tx.fetch(rows.ORDERS.select("number", ("flags",))):
-        order = rows.read_order(row)
+        order = read.order(row)
         state.orders[order.order_id] = order
         state.orders_of.setdefault(order.account, []).append(order)
         if order.client_order_id:
@@ -195,13 +196,13 @@ async def _load_orders(tx: Transaction, state: State) -> None:
 
 async def _load_history(tx: Transaction, state: State) -> None:
     for row in await tx.fetch(rows.FILLS.select("number")):
-        fill = rows.read_fill(row)
+        fill = read.fill(row)
         state.fills_of.setdefault(fill.account, []).append(fill)
     for row in await tx.fetch(rows.SETTLEMENTS.select("number")):
-        settlement = rows.read_settlement(row)
+        settlement = read.settlement(row)
         state.settlements_of.setdefault(settlement.account, []).append(settlement)
     for row in await tx.fetch(rows.TRANSFERS.select("number")):
-        transfer = rows.read_transfer(row)
+        transfer = read.transfer(row)
         state.transfers_of.setdefault(transfer.account, []).append(transfer)
     for row in await tx.fetch(rows.TRADES.select("number")):
-        state.trades.append(rows.read_trade(row))
+        state.trades.append(read.trade(row))

@@ -12,6 +12,8 @@ import websockets
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from tests.unit.exchange_simulator.builders import LOW
+from tests.unit.exchange_simulator.client import BASE, WS, Venue
 
 from recio.domain.errors import Broken
 from recio.exchange_simulator import server
@@ -19,8 +21,6 @@ from recio.exchange_simulator.app import Standalone, listening, serve
 from recio.exchange_simulator.server import ExchangeApp
 from recio.runtime.clock import AcceleratedClock, MarketTime, monotonic_ns, wall_us
 from recio.runtime.ids import SeededIds
-from tests.unit.exchange_simulator.builders import LOW
-from tests.unit.exchange_simulator.client import BASE, WS, Venue
 
 
 class Visitor:
@@ -118,9 +118,13 @@ async def _visit(visitor, http):
     assert len(orders) == 3
     await http.post(visitor.control + "/exchange", json={"action": "cut_connections"})
     with pytest.raises(websockets.ConnectionClosed):
-        async with asyncio.timeout(5):
-            while True:
-                await socket.recv()
+        await _read_to_the_end(socket)
+
+
+async def _read_to_the_end(socket):
+    async with asyncio.timeout(5):
+        while True:
+            await socket.recv()
 
 
 def test_the_server_pings_with_its_own_payload(monkeypatch):

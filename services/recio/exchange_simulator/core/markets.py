@@ -9,14 +9,19 @@ CloseCancel and empties the book.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from recio.domain.errors import InvalidValue
+from recio.domain.units import HOUR_US
 from recio.exchange_simulator.core import grids, resting, settlement
 from recio.exchange_simulator.core.fees import FeeTerms
 from recio.exchange_simulator.core.naming import derived_uuid
 from recio.exchange_simulator.core.records import Event, Market, MarketStatus, Reason
 from recio.exchange_simulator.core.state import State
 from recio.exchange_simulator.specs import EventSpec, MarketSpec, Result, SeriesSpec, StrikeType
+
+CANDLES_KEPT_US: Final = 2 * HOUR_US
+"""How long a settled market keeps its candles: memory must not grow with the days."""
 
 
 def list_series(state: State, spec: SeriesSpec) -> None:
@@ -166,6 +171,7 @@ def finalize(state: State, market: Market) -> None:
     market.status = MarketStatus.FINALIZED
     market.settled_us = state.now_us
     settlement.pay_all(state, market)
+    state.set_timer(state.now_us + CANDLES_KEPT_US, "forget", market.ticker)
     state.touch_market(market, "settled")
 
 

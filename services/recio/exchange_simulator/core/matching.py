@@ -194,7 +194,7 @@ def _fill(state: State, market: Market, order: Order, trade: Trade, *, is_taker:
     accounts.hold(state, account, market)
     resting.enforce_margin(state, account, market.exchange_index)
     state.listener.filled(fill, order)
-    state.touch_order(order)
+    state.touch_order(order, is_told=not is_taker)
     state.touch_position(position)
     groups.matched(state, order.group_id, qty_e2)
 

@@ -329,6 +329,7 @@ def _finish(
         resting.cancel(state, order, Reason.REDUCE_ONLY_CANCEL)
     elif order.remaining_e2 == 0:
         resting.release_client_order_id(state, order)
+        state.touch_order(order)
     elif order.time_in_force != "good_till_canceled" or (group and group.is_triggered):
         resting.cancel(state, order, Reason.NONE)
     else:

@@ -270,13 +270,17 @@ class State:
         found = self.positions.get((account, ticker))
         return found.position_e2 if found else 0
 
-    def touch_order(self, order: Order) -> None:
-        """Note that an order changed, and tell the streams."""
+    def touch_order(self, order: Order, *, is_told: bool = True) -> None:
+        """Note that an order changed, and tell the streams.
+
+        A taker is told of once, when its sweep is over: until then it does not rest.
+        """
         order.updated_us = self.now_us
         self.keep_version(("order", order.order_id), order)
         self.changes.orders[order.order_id] = order
         self.changes.is_urgent = True
-        self.listener.order_changed(order)
+        if is_told:
+            self.listener.order_changed(order)
 
     def touch_top(self, market: Market) -> None:
         """Note that top of book or figures of a market may have changed."""

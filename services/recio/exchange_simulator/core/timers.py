@@ -27,6 +27,8 @@ def _run(state: State, kind: str, key: str) -> None:
         markets.close_event(state, key)
     elif kind == "finalize":
         markets.finalize(state, state.markets[key])
+    elif kind == "forget":
+        state.markets[key].candles.minutes.clear()
     elif kind == "expire":
         _expire(state, key)
     elif kind == "resume" and state.pauses.resume_us is not None:
