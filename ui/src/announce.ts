@@ -14,7 +14,19 @@ export function announceChanges(store: Store): () => void {
   let states = new Map<string, string>();
   let intents = new Map<string, string>();
   let held = "";
-  let alarmedMs = 0;
+  let alarmedMs = -PAUSE_MS;
+  let timer = 0;
+  // A breaker that flaps is told once in three seconds, as it then stands.
+  const alarm = (state: string) => {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(
+      () => {
+        alarmedMs = performance.now();
+        desk.alarm(state === "Active" ? "Trading is released." : `Trading is held: ${say(state)}.`);
+      },
+      Math.max(0, alarmedMs + PAUSE_MS - performance.now()),
+    );
+  };
   return store.subscribe(() => {
     if (!store.isLive || store.money === undefined) return;
     const isOther = account !== store.view.account;
@@ -31,10 +43,7 @@ export function announceChanges(store: Store): () => void {
           desk.tell(`Refused: ${intent.refusal}`, "bad");
         }
       }
-      if (held !== "" && held !== state && performance.now() - alarmedMs > PAUSE_MS) {
-        alarmedMs = performance.now();
-        desk.alarm(state === "Active" ? "Trading is released." : `Trading is held: ${say(state)}.`);
-      }
+      if (held !== "" && held !== state) alarm(state);
     }
     states = nextStates;
     intents = nextIntents;

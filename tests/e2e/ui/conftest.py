@@ -14,7 +14,6 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -24,10 +23,11 @@ from recio import manifest
 from recio.adapters.postgres.config import apply_account
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.postgres.facts import open_books
+from recio.adapters.postgres.intents import decide, propose
 from recio.apps.main_app.app import build
 from recio.apps.main_app.users import reset_password
 from recio.domain.fees import fee_per_contract_e4, taker_fee_usd_e6
-from recio.domain.intents import derived_id
+from recio.domain.intents import Intent, Purpose, Source, derived_id
 from recio.domain.messages import (
     Change,
     EventMarkets,
@@ -217,6 +217,7 @@ class Desk:
         self._ready = threading.Event()
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
+        self._sockets: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._main, daemon=True)
 
     @property
@@ -254,6 +255,21 @@ class Desk:
         self.publish("prices", price_update(price, now))
         self.publish("snapshots", snapshot(price, now, self._generation, **changed))
         self.publish("exchange_status", exchange_status(now))
+
+    def cut(self) -> None:
+        """Cut every browser's socket, as a network does."""
+
+        def cancel() -> None:
+            for task in tuple(self._sockets):
+                task.cancel()
+
+        self._loop.call_soon_threadsafe(cancel)
+
+    async def propose_and_refuse(self, intent: Intent, reason: str) -> None:
+        """Do the gate's work with an intent."""
+        async with self._owner.transaction() as tx:
+            await propose(tx, intent)
+            await decide(tx, intent.intent_id, refusal=reason, at_us=intent.at_us)
 
     def sql(self, text: str, *params: object) -> list[tuple[Any, ...]]:
         """Run a statement as the owner, as another service would."""
@@ -391,24 +407,28 @@ def browser() -> Iterator[Browser]:
         made.close()
 
 
+@pytest.fixture(name="log_in")
+def log_in_fixture(desk: Desk) -> Callable[[Page], None]:
+    """Return what opens the desk in a page."""
+
+    def log_in(page: Page) -> None:
+        page.goto(desk.url)
+        page.get_by_label("Name").fill("admin")
+        page.get_by_label("Password").fill(desk.password)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("banner").get_by_text("live").wait_for()
+
+    return log_in
+
+
 @pytest.fixture
-def page(browser: Browser, desk: Desk) -> Iterator[Page]:
+def page(browser: Browser, log_in: Callable[[Page], None]) -> Iterator[Page]:
     """The page, logged in, 1440 x 900."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     made = context.new_page()
-    made.goto(desk.url)
-    made.get_by_label("Name").fill("admin")
-    made.get_by_label("Password").fill(desk.password)
-    made.get_by_role("button", name="Log in").click()
-    made.get_by_role("banner").wait_for()
+    log_in(made)
     yield made
     context.close()
-
-
-def screenshot(page: Page, name: str, folder: Path = Path("/tmp/recio/ui")) -> None:
-    """Keep a picture, if there is a place for it."""
-    if folder.is_dir():
-        page.screenshot(path=folder / f"{name}.png")
 
 
 def add_trade(desk: Desk, number: int, strike_dollars: int, side: str, **changed: Any) -> str:
@@ -450,6 +470,36 @@ def add_trade(desk: Desk, number: int, strike_dollars: int, side: str, **changed
         f"INSERT INTO trading.trades ({names}) VALUES ({marks}) RETURNING trade_id", *row.values()
     )
     return trade_id
+
+
+@pytest.fixture(name="strike_row")
+def strike_row_fixture() -> Callable[..., StrikeRow]:
+    """Return what makes a believable row."""
+    return strike_row
+
+
+@pytest.fixture
+def add_refusal(desk: Desk) -> Callable[[str], None]:
+    """Return what writes an intent that the gate has refused."""
+
+    def add(reason: str) -> None:
+        now = desk.clock.market_us()
+        intent = Intent(
+            intent_id=derived_id("refused", reason),
+            account=ACCOUNT,
+            purpose=Purpose.ENTRY,
+            source=Source.AUTO_ENTRY,
+            market_ticker=strike_ticker(91_000),
+            event_ticker=EVENT,
+            side="yes",
+            qty_e2=1000,
+            limit_price_e4=9610,
+            at_us=now,
+            valid_until_us=now,
+        )
+        desk.run(desk.propose_and_refuse(intent, reason))
+
+    return add
 
 
 @pytest.fixture(name="add_trade")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from uuid import uuid4
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
+
+from recio.runtime.ids import SystemIds
 
 ACCOUNT = "paper-one"
 STRIKE = "KXBTCD-26NOV2017-T90999.99"
@@ -35,6 +36,11 @@ def shared_client(shared_desk):
 def log_in(client: httpx.Client, password: str, name: str = "admin") -> httpx.Response:
     """Ask to be let in."""
     return client.post("/api/auth/login", json={"username": name, "password": password})
+
+
+def fresh_key() -> str:
+    """Return a key that no test has used."""
+    return str(SystemIds().fresh())
 
 
 def wish(**changed) -> dict:
@@ -124,7 +130,7 @@ def test_a_new_password_ends_other_sessions(desk, client):
     assert client.get("/api/accounts").status_code == 200
 
 
-def test_every_answer_carries_the_security_headers(shared_desk, shared_client):
+def test_every_answer_carries_the_security_headers(shared_client):
     """No script but our own, no frame around the page, nothing kept by caches."""
     for path in ("/", "/api/accounts"):
         headers = shared_client.get(path).headers
@@ -141,7 +147,7 @@ def test_openapi_describes_every_route(shared_client):
     assert known | {"/api/intents", "/api/switches", "/api/settings"} <= paths.keys()
 
 
-def test_reads_answer_for_a_fresh_account(shared_desk, shared_client):
+def test_reads_answer_for_a_fresh_account(shared_client):
     """Each list is there and empty; the money is the opening balance."""
     for path in ("/trades", "/api/active_trades", "/api/db/fills", "/api/db/positions",
                  "/api/db/settlements", "/api/db/orders", "/api/db/intents"):  # fmt: skip
@@ -208,7 +214,7 @@ def test_confirming_twice_is_one_order(desk, client):
 def test_one_key_is_not_two_different_orders(desk, client):
     """The second one is refused, with what the first one was."""
     desk.market(91_300)
-    headers = {"idempotency-key": str(uuid4())}
+    headers = {"idempotency-key": fresh_key()}
     client.post("/api/intents", json=wish(limit_price_e4=9000), headers=headers)
     answer = client.post("/api/intents", json=wish(limit_price_e4=9100), headers=headers)
     assert answer.status_code == 422
@@ -226,20 +232,20 @@ def test_one_key_is_not_two_different_orders(desk, client):
         {"account": "nobody"},
         {"market_ticker": "KXBTCD-26NOV2017-T1.99"},
         {"purpose": "exit"},
-        {"purpose": "exit", "trade_id": str(uuid4())},
+        {"purpose": "exit", "trade_id": fresh_key()},
     ],
 )
 def test_impossible_orders_are_refused(shared_desk, shared_client, changed):
     """Each with a reason, and nothing is written."""
     order = {**wish(limit_price_e4=9000), **changed}
-    headers = {"idempotency-key": str(uuid4())}
+    headers = {"idempotency-key": fresh_key()}
     answer = shared_client.post("/api/intents", json=order, headers=headers)
     assert answer.status_code in {404, 409, 422}
     assert answer.json()["detail"]
     assert shared_desk.sql("SELECT count(*) FROM trading.intents") == [(0,)]
 
 
-def test_an_order_without_a_key_is_refused(shared_desk, shared_client):
+def test_an_order_without_a_key_is_refused(shared_client):
     """Otherwise an impatient finger would be two orders."""
     assert shared_client.post("/api/intents", json=wish(limit_price_e4=9000)).status_code == 422
 
@@ -285,7 +291,7 @@ def test_impossible_switches_are_refused(shared_client, body, status):
     assert shared_client.post("/api/switches", json=body).status_code == status
 
 
-def test_settings_move_inside_their_bounds(desk, client):
+def test_settings_move_inside_their_bounds(client):
     """Edits lie over the resource, one over the other; null takes one back."""
     edit = {"account": ACCOUNT, "strategy": {"autoEntry": {"minProbabilityPermille": 970}}}
     assert client.post("/api/settings", json=edit).status_code == 200
@@ -321,12 +327,12 @@ def test_limits_can_only_become_tighter(client):
     assert (risk["maxOpenTrades"], risk["maxContractsPerOrder"]) == (3, 2)
 
 
-def test_a_trade_is_explained(desk, client, add_trade):
+def test_a_trade_is_explained(client, add_trade):
     """The chain that the command prints; an unknown id is 404."""
     trade_id = add_trade(1, 91_000, "yes")
     steps = client.get(f"/api/trace/{trade_id}").json()["steps"]
     assert [step["kind"] for step in steps] == ["audit"]
-    assert client.get(f"/api/trace/{uuid4()}").status_code == 404
+    assert client.get(f"/api/trace/{fresh_key()}").status_code == 404
 
 
 def socket_headers(client: httpx.Client, origin: str) -> dict:

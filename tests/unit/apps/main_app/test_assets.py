@@ -12,6 +12,7 @@ from recio.apps.main_app.assets import Assets
 
 @pytest.fixture
 def folder(tmp_path):
+    """A build of two files."""
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "app-0a1b.js.gz").write_bytes(gzip.compress(b"let a"))
     (tmp_path / "index.html.gz").write_bytes(gzip.compress(b"<p>page"))
@@ -19,6 +20,7 @@ def folder(tmp_path):
 
 
 def ask(assets: Assets, path: str, encoding: bytes = b"gzip, br"):
+    """Ask for a path; return headers and body, or None."""
     sent = []
 
     async def send(message):

@@ -28,6 +28,7 @@ class Reader:
         self.has: dict[str, int] = {}
 
     def read(self, board: Board) -> None:
+        """Catch up."""
         changes = board.since(self.seen, ("a/",))
         self.seen = changes.version
         for key, value in changes.documents.items():

@@ -10,6 +10,7 @@ from recio.domain.messages import PriceUpdate
 
 
 def ask(answer: PriceAnswer, method: str = "GET") -> tuple[int, bytes]:
+    """Ask; return status and body."""
     sent = []
 
     async def send(message):
@@ -20,6 +21,7 @@ def ask(answer: PriceAnswer, method: str = "GET") -> tuple[int, bytes]:
 
 
 def update(**changed) -> PriceUpdate:
+    """Return a message without any price but what is given."""
     fields = {"environment": "paper", "symbol": "BTC", "at_us": 5, "seen_us": 6, **changed}
     return PriceUpdate(**fields)
 
