@@ -6,7 +6,8 @@ atomic step, and hints are handed out after each commit, in order.
 
 Guarantees: a block that ends normally is committed when ``transaction()`` returns, one that raises
 is rolled back; ``CommitUnknown`` is the only case between. A statement that was refused cannot be
-swallowed inside the block: the commit raises it again. Numbers are sent as bigint, texts without a
+swallowed inside the block: the commit raises it again. What ``execute_many`` is given goes out with
+the next statement or with the commit, and is refused there. Numbers are sent as bigint, texts without a
 type, so that enums and dates can be given as text; times come back in UTC.
 """
 
@@ -37,6 +38,8 @@ from recio.domain.errors import RecioError
 from recio.ports import Notification
 
 STATEMENT_TIMEOUT_S: Final = 30.0
+WAITING_MOST: Final = 500
+"""Statements of ``execute_many`` that wait for company before they go out by themselves."""
 CONNECT_TIMEOUT_S: Final = 5
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MOST_S: Final = 2.0
@@ -80,6 +83,7 @@ class _AsyncTransaction:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._is_begun = False
+        self._waiting: list[Statement] = []
         self._failed: RecioError | None = None
 
     async def fetch(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
@@ -96,9 +100,10 @@ class _AsyncTransaction:
         return (await self._run(sql, params)).command_tuples or 0
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run one statement for each row, in one round trip."""
-        if rows:
-            await self._round_trip([Statement(sql, row) for row in rows])
+        """Run one statement for each row; it rides with the next statement or with the commit."""
+        self._waiting += [Statement(sql, row) for row in rows]
+        if len(self._waiting) > WAITING_MOST:
+            await self._round_trip([])
 
     async def _run(self, sql: str, params: Sequence[object]) -> PGresult:
         statement = Statement(sql, params)
@@ -108,8 +113,10 @@ class _AsyncTransaction:
     async def _round_trip(self, statements: list[Statement]) -> None:
         if self._failed is not None:
             raise self._failed
+        sent = _begun(self._waiting + statements, is_begun=self._is_begun)
+        self._waiting = []
         try:
-            await self._session.round_trip(_begun(statements, is_begun=self._is_begun))
+            await self._session.round_trip(sent)
             self._is_begun = True
         except RecioError as error:
             self._failed = error
@@ -119,11 +126,11 @@ class _AsyncTransaction:
         """End it well, or raise what failed before."""
         if self._failed is not None:
             raise self._failed
-        if not self._is_begun:
+        if not self._is_begun and not self._waiting:
             return
-        commit = Statement("COMMIT", is_prepared=False)
+        sent = _begun([*self._waiting, _commit()], is_begun=self._is_begun)
         try:
-            await self._session.round_trip([commit])
+            await self._session.round_trip(sent)
         except DatabaseUnavailable as error:
             if not self._session.is_open:
                 raise _unknown(error) from error
@@ -297,6 +304,7 @@ class _SteppedTransaction:
     def __init__(self, session: BlockingSession) -> None:
         self._session = session
         self._is_begun = False
+        self._waiting: list[Statement] = []
         self._failed: RecioError | None = None
 
     async def fetch(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
@@ -313,9 +321,10 @@ class _SteppedTransaction:
         return self._run(sql, params).command_tuples or 0
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run one statement for each row, in one round trip."""
-        if rows:
-            self._round_trip([Statement(sql, row) for row in rows])
+        """Run one statement for each row; it rides with the next statement or with the commit."""
+        self._waiting += [Statement(sql, row) for row in rows]
+        if len(self._waiting) > WAITING_MOST:
+            self._round_trip([])
 
     def _run(self, sql: str, params: Sequence[object]) -> PGresult:
         statement = Statement(sql, params)
@@ -325,8 +334,10 @@ class _SteppedTransaction:
     def _round_trip(self, statements: list[Statement]) -> None:
         if self._failed is not None:
             raise self._failed
+        sent = _begun(self._waiting + statements, is_begun=self._is_begun)
+        self._waiting = []
         try:
-            self._session.round_trip(_begun(statements, is_begun=self._is_begun))
+            self._session.round_trip(sent)
             self._is_begun = True
         except RecioError as error:
             self._failed = error
@@ -336,10 +347,11 @@ class _SteppedTransaction:
         """End it well, or raise what failed before."""
         if self._failed is not None:
             raise self._failed
-        if not self._is_begun:
+        if not self._is_begun and not self._waiting:
             return
+        sent = _begun([*self._waiting, _commit()], is_begun=self._is_begun)
         try:
-            self._session.round_trip([Statement("COMMIT", is_prepared=False)])
+            self._session.round_trip(sent)
         except DatabaseUnavailable as error:
             if not self._session.is_open:
                 raise _unknown(error) from error
@@ -464,6 +476,10 @@ def _options(dsn: str, name: str) -> dict[str, Any]:
 
 def _begun(statements: list[Statement], *, is_begun: bool) -> list[Statement]:
     return statements if is_begun else [Statement(_BEGIN, is_prepared=False), *statements]
+
+
+def _commit() -> Statement:
+    return Statement("COMMIT", is_prepared=False)
 
 
 def _result(statement: Statement) -> PGresult:
