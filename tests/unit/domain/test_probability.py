@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import sqrt
+from math import exp, log, sqrt
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from recio import data
 from recio.domain.account_config import Model
 from recio.domain.fingerprints import Fingerprints
-from recio.domain.probability import Odds, choose, odds, version
+from recio.domain.probability import choose, odds, student, version
 from recio.domain.settlement import NO_MEAN, Outlook, outlook
 from recio.domain.units import SECOND_US
 
@@ -34,23 +35,47 @@ def view(left_s, *, bucket=0, deviation=HALF_A_YEAR):
     return odds(seen, fingerprints=prints(), bucket=bucket, deviation=deviation)
 
 
+def normal(seconds, strike_ratio):
+    """Return P(settlement above the strike) of a driftless walk over an effective horizon."""
+    spread = HALF_A_YEAR * sqrt(seconds)
+    return NormalDist().cdf((-log(strike_ratio) - spread * spread / 2) / spread)
+
+
 @pytest.mark.parametrize(
     ("left_s", "simulated"), [(3600, 0.4625), (600, 0.4054), (180, 0.3156), (60, 0.1066)]
 )
 def test_averaging_agrees_with_monte_carlo(left_s, simulated):
     """A strike 5 bp above the price at 50 % a year; 200,000 simulated paths of the settlement."""
-    strike = round(PRICE * 1.0005)
+    seen = outlook(PRICE, CLOSE - left_s * SECOND_US, CLOSE, NO_MEAN)
 
-    p_yes = view(left_s).volatility_e6(strike) / 1_000_000
-
-    assert p_yes == pytest.approx(simulated, abs=0.005)
+    assert normal(seen.seconds, 1.0005) == pytest.approx(simulated, abs=0.005)
 
 
 def test_without_averaging_the_last_minute_would_be_wrong():
     """The naive horizon of 60 seconds says 0.2342 where the mean says 0.1075."""
-    naive = Odds(Outlook(PRICE, 60.0), None, HALF_A_YEAR)
+    assert normal(60.0, 1.0005) == pytest.approx(0.2342, abs=0.001)
 
-    assert naive.volatility_e6(round(PRICE * 1.0005)) == pytest.approx(234_200, abs=1_000)
+
+def test_students_distribution():
+    """Symmetric, variance one, fatter than normal beyond two deviations, thinner at one."""
+    assert student(0.0) == 0.5
+    assert student(1.3) + student(-1.3) == pytest.approx(1.0)
+    step = 0.01
+    points = [place * step for place in range(-10_000, 10_000)]
+    density = [(student(x + step) - student(x)) for x in points]
+    variance = sum(mass * (x + step / 2) ** 2 for x, mass in zip(points, density, strict=True))
+    assert variance == pytest.approx(1.0, abs=0.01)
+    assert 1 - student(3.0) > 1 - NormalDist().cdf(3.0)
+    assert student(1.0) > NormalDist().cdf(1.0)
+
+
+def test_the_volatility_model_uses_horizon_and_tails():
+    """One deviation of the corrected horizon above the price: 1 - F(1)."""
+    deviation = 1e-4
+    here = odds(Outlook(PRICE, 400.0), fingerprints=None, bucket=None, deviation=deviation)
+    strike = round(PRICE * exp(deviation * 20))
+
+    assert here.volatility_e6(strike) == pytest.approx(1e6 * (1 - student(1.0)), abs=400)
 
 
 def test_fingerprints_take_up_moves_for_strikes_above():
@@ -98,8 +123,8 @@ def test_models_are_chosen_and_blended():
     assert choose(Model.VOLATILITY, 1, 2) == 2
     assert choose(Model.BLEND, 600_000, 700_000) == 650_000
     assert choose(Model.BLEND, None, 700_000) is None
-    assert version(Model.FINGERPRINTS, prints()) == "avg60-1+btc_2025-07-20"
-    assert version(Model.VOLATILITY, prints()) == "avg60-1"
+    assert version(Model.FINGERPRINTS, prints()) == "avg60-t4+btc_2025-07-20"
+    assert version(Model.VOLATILITY, prints()) == "avg60-t4"
 
 
 STRIKES = st.integers(round(PRICE * 0.9), round(PRICE * 1.1))
@@ -117,12 +142,12 @@ def test_a_higher_strike_is_never_more_likely(left_s, bucket, strikes):
 
 @given(st.integers(61, 3600), st.integers(1, 8_000_000_000))
 def test_without_drift_both_sides_of_the_price_are_alike(left_s, gap):
-    """Complement: above by a ratio is as likely as below by it (apart from v^2/2)."""
+    """Complement: above by a ratio is as likely as below by it."""
     here = view(left_s)
     above = here.volatility_e6(PRICE + gap)
     below = here.volatility_e6(round(PRICE * PRICE / (PRICE + gap)))
 
-    assert above + below == pytest.approx(1_000_000, abs=2_500)
+    assert above + below == pytest.approx(1_000_000, abs=2)
 
 
 @given(st.integers(-30, 30), st.integers(61, 3500))
