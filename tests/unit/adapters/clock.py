@@ -15,12 +15,15 @@ class HandClock:
         self.slept = []
 
     def market_us(self):
+        """Return market time."""
         return self.now_us
 
     def wall_us(self):
+        """Return wall time."""
         return self.now_us
 
     async def sleep_market(self, seconds):
+        """Let the time pass."""
         self.slept.append(seconds)
         self.now_us += round(seconds * 1_000_000)
         await asyncio.sleep(0)

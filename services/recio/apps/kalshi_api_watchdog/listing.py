@@ -98,12 +98,15 @@ class Listing:
 
     def advance(self, now_us: int) -> None:
         """Start and forget events by the calendar, and move statuses on by the clock."""
-        for series in self.series:
-            for close_us in _closes(series, now_us):
-                self._start(series, close_us)
+        named = {
+            ticker
+            for series in self.series
+            for close_us in _closes(series, now_us)
+            if (ticker := self._started(series, close_us)) is not None
+        }
         for ticker, event in tuple(self.events.items()):
-            over_us = now_us - event.close_us
-            if over_us > LONGEST_WAIT_US or (event.is_settled and over_us > AHEAD_US):
+            is_over = event.is_settled or now_us - event.close_us > LONGEST_WAIT_US
+            if ticker not in named and now_us >= event.close_us and is_over:
                 del self.events[ticker]
             else:
                 _age(event, now_us)
@@ -179,13 +182,15 @@ class Listing:
             )
         event.changed = True
 
-    def _start(self, series: tickers.Series, close_us: int) -> None:
+    def _started(self, series: tickers.Series, close_us: int) -> str | None:
+        """Return the event's name, having started it; None: it cannot be named."""
         try:
             ticker = tickers.format_event(series.ticker, close_us)
         except InvalidValue:
-            return  # An hour that cannot be named is not traded.
+            return None  # An hour without a name is not traded.
         if ticker not in self.events:
             self.events[ticker] = LiveEvent(series, ticker, close_us)
+        return ticker
 
     def _fee(self, event: LiveEvent, record: EventRecord) -> tuple[str, int | None]:
         fees = self._fees.get(event.series.ticker)

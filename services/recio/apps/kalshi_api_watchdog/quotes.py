@@ -38,8 +38,8 @@ class EventQuotes:
 
     def due_us(self) -> int:
         """Return when the next update is due."""
-        full_us = self._all_told_us + self._full_us
-        return min(self._told_us + self._least_us, full_us) if self._changed else full_us
+        soonest_us = self._told_us + self._least_us
+        return soonest_us if self._changed else max(soonest_us, self._all_told_us + self._full_us)
 
     def update(
         self,
@@ -54,9 +54,9 @@ class EventQuotes:
 
         ``heard_us`` is until when the books are known to be current.
         """
-        is_full = is_full or now_us >= self._all_told_us + self._full_us
-        if not is_full and (not self._changed or now_us < self._told_us + self._least_us):
+        if not is_full and now_us < self.due_us():
             return None
+        is_full = is_full or now_us >= self._all_told_us + self._full_us
         wanted = books if is_full else self._changed
         quotes = tuple(
             books[ticker].quote(volumes_e2.get(ticker)) for ticker in wanted if ticker in books

@@ -32,7 +32,12 @@ NEW = NewOrder(
     time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL,
     exchange_index=2,
 )
-CREATED = {"order_id": "o", "client_order_id": "c-1", "fill_count": "1.00", "remaining_count": "0.00"}
+CREATED = {
+    "order_id": "o",
+    "client_order_id": "c-1",
+    "fill_count": "1.00",
+    "remaining_count": "0.00",
+}
 
 
 class Script:
@@ -43,6 +48,8 @@ class Script:
         self.asked = []
 
     async def request(self, method, target, headers, body=b"", *, timeout_s):
+        """Answer with the next of the script."""
+        assert timeout_s > 0
         self.asked.append((method, target, headers, body))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -52,6 +59,7 @@ class Script:
         return HttpReply(status, {}, data)
 
     async def close(self):
+        """Forget the rest."""
         self.answers.clear()
 
 
@@ -66,13 +74,15 @@ class Desk:
 
     @property
     def last(self):
-        method, target, headers, body = self.http.asked[-1]
+        """Return method, path, query and body of the last request."""
+        method, target, _, body = self.http.asked[-1]
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         return method, parts.path, query, json.loads(body) if body else None
 
 
 def run(call):
+    """Run a call."""
     return asyncio.run(call)
 
 

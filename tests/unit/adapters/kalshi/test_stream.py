@@ -34,7 +34,9 @@ class Wire:
         self.session.want(Subscription(key="k", channel=channel, tickers=tickers))
         self.session.connected()
         (self.asked,) = self.commands()
-        self.say("subscribed", numbered=False, id=self.asked["id"], msg={"channel": channel, "sid": 7})
+        self.say(
+            "subscribed", numbered=False, id=self.asked["id"], msg={"channel": channel, "sid": 7}
+        )
 
     def commands(self):
         """Return and forget what the session wants to send."""
@@ -50,16 +52,21 @@ class Wire:
         return self.session.receive(json.dumps(frame).encode())
 
     def snapshot(self, ticker, yes=(("0.4500", "10.00"),), no=(("0.5300", "7.00"),), **more):
+        """Let the exchange send a snapshot."""
         body = {"market_ticker": ticker, "market_id": "x"}
         body |= {"yes_dollars_fp": yes} if yes else {}
         body |= {"no_dollars_fp": no} if no else {}
         return self.say("orderbook_snapshot", msg=body, **more)
 
     def delta(self, ticker, price="0.4500", delta="1.00", side="yes", *, skip=0, **more):
+        """Let the exchange send a delta."""
         body = {"market_ticker": ticker, "price_dollars": price, "delta_fp": delta, "side": side}
-        return self.say("orderbook_delta", skip=skip, msg={**body, "ts_ms": 1_780_000_000_000, **more})
+        return self.say(
+            "orderbook_delta", skip=skip, msg={**body, "ts_ms": 1_780_000_000_000, **more}
+        )
 
     def quote(self, ticker=A):
+        """Return a book's top."""
         return self.session.books[ticker].quote()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 
 from tests.unit.adapters.clock import START_US
 from tests.unit.adapters.keys import ed25519_key, pkcs8
@@ -29,16 +30,20 @@ class Socket:
         self.is_dead = is_dead
 
     def say(self, frame):
+        """Let the exchange say something."""
         self.frames.put_nowait(json.dumps(frame).encode())
 
     async def send(self, text):
+        """Take a command."""
         command = json.loads(text)
         self.commands.append(command)
         if self.is_dead:
             return
         if command["cmd"] == "subscribe":
             channel = command["params"]["channels"][0]
-            self.say({"type": "subscribed", "id": command["id"], "msg": {"channel": channel, "sid": 1}})
+            self.say(
+                {"type": "subscribed", "id": command["id"], "msg": {"channel": channel, "sid": 1}}
+            )
             if channel == ORDER_BOOK:
                 body = {"market_ticker": TICKER, "yes_dollars_fp": [["0.4500", "1.00"]]}
                 self.say({"type": "orderbook_snapshot", "sid": 1, "seq": 1, "msg": body})
@@ -46,15 +51,18 @@ class Socket:
             self.say({"type": "ok", "id": command["id"], "msg": []})
 
     async def receive(self):
+        """Give the next frame."""
         frame = await self.frames.get()
         if frame is None:
             raise Unavailable("cut")
         return frame
 
     def cut(self):
+        """End the connection."""
         self.frames.put_nowait(None)
 
     async def close(self):
+        """End the connection."""
         self.cut()
 
 
@@ -66,6 +74,7 @@ class Sockets:
         self.headers = []
 
     async def connect(self, target, headers):
+        """Open the next connection."""
         assert target == "/trade-api/ws/v2"
         self.headers.append(headers)
         found = self.sockets.pop(0) if self.sockets else Unavailable("nobody there")
@@ -93,14 +102,17 @@ class Follower:
         self.task = asyncio.create_task(self.follow())
 
     async def follow(self):
+        """Note every event with its time."""
         async for event in self.stream.events():
             self.events.append(((self.clock.wall_us() - START_US) / 1e6, event))
 
     async def stop(self):
+        """Close the stream and wait for its end."""
         await self.stream.close()
         await asyncio.wait_for(self.task, 60)
 
     def kinds(self):
+        """Return the types of the events."""
         return [type(event) for _, event in self.events]
 
 
@@ -153,7 +165,7 @@ def test_refused_connections_back_off():
         follower = Follower(clock, *refusals)
         await clock.sleep_wall(200)
         told = [at for at, event in follower.events if isinstance(event, Disconnected)]
-        pauses = [later - sooner for sooner, later in zip(told, told[1:], strict=False)]
+        pauses = [later - sooner for sooner, later in pairwise(told)]
         assert pauses[0] <= 0.5
         assert max(pauses) <= 30
         assert pauses[-1] >= 15

@@ -24,6 +24,7 @@ from recio.domain.orders import BookSide
 
 
 def body(value):
+    """Encode a body."""
     return msgspec.json.encode(value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import aclosing
+from itertools import pairwise
 
 import pytest
 from tests.unit.adapters.clock import START_US, HandClock
@@ -80,9 +81,11 @@ class Socket:
         self.closed = asyncio.Event()
 
     async def send(self, text):
+        """Note what is sent."""
         self.sent.append(text)
 
     async def receive(self):
+        """Give the next frame of the script."""
         if self.script:
             seconds, frame = self.script.pop(0)
             await self.clock.sleep_wall(seconds)
@@ -91,6 +94,7 @@ class Socket:
         raise Unavailable("closed")
 
     async def close(self):
+        """End the connection."""
         self.closed.set()
 
 
@@ -101,11 +105,13 @@ class Sockets:
         self.sockets = list(sockets)
         self.at_us = []
 
-    def __call__(self, clock):
+    def on(self, clock):
+        """Tell time by the clock."""
         self.clock = clock
         return self
 
     async def connect(self, _target, _headers):
+        """Open the next connection."""
         self.at_us.append(self.clock.wall_us())
         if not self.sockets:
             raise Unavailable("nobody there")
@@ -126,7 +132,7 @@ def test_a_silent_venue_is_left():
         silent = Socket(clock, [(0.5, ticker("1"))])
         lively = Socket(clock, [(0.5, ticker("2"))])
         feed = VenueFeed(
-            Coinbase("BTC"), Sockets(silent, lively)(clock), clock, SeededIds("s"), "/"
+            Coinbase("BTC"), Sockets(silent, lively).on(clock), clock, SeededIds("s"), "/"
         )
         ticks = await first(feed, 2)
         return [tick.price_usd_e6 for tick in ticks], (ticks[1].seen_us - START_US) / 1e6
@@ -141,7 +147,7 @@ def test_a_quiet_venue_is_asked_whether_it_lives():
 
     async def scenario(clock):
         socket = Socket(clock, [(9.0, ticker("1"))])
-        feed = VenueFeed(Bitstamp("BTC"), Sockets(socket)(clock), clock, SeededIds("s"), "/")
+        feed = VenueFeed(Bitstamp("BTC"), Sockets(socket).on(clock), clock, SeededIds("s"), "/")
         task = asyncio.create_task(first(feed, 1))
         await clock.sleep_wall(8.5)
         task.cancel()
@@ -155,7 +161,7 @@ def test_reconnects_back_off():
     """A venue that is down is not hammered."""
 
     async def scenario(clock):
-        sockets = Sockets()(clock)
+        sockets = Sockets().on(clock)
         feed = VenueFeed(Coinbase("BTC"), sockets, clock, SeededIds("s"), "/")
         task = asyncio.create_task(first(feed, 1))
         await clock.sleep_wall(120)
@@ -164,7 +170,7 @@ def test_reconnects_back_off():
         return sockets.at_us
 
     at_us = stepped(scenario)
-    pauses = [(later - sooner) / 1e6 for sooner, later in zip(at_us, at_us[1:], strict=False)]
+    pauses = [(later - sooner) / 1e6 for sooner, later in pairwise(at_us)]
     assert pauses[0] <= 1
     assert all(pause <= 30 for pause in pauses)
     assert pauses[-1] >= 15
@@ -180,6 +186,7 @@ class Candles:
         self.targets = []
 
     async def request(self, _method, target, _headers, _body=b"", *, timeout_s):
+        """Answer with candles."""
         del timeout_s
         self.targets.append(target)
         start_s = START_US // MINUTE_US * 60
@@ -191,7 +198,7 @@ class Candles:
         return HttpReply(self.status, {}, json.dumps(rows).encode())
 
     async def close(self):
-        pass
+        """End the connection."""
 
 
 def minutes(candles, count):

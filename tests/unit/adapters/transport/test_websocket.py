@@ -88,6 +88,6 @@ def test_nobody_listening_is_unavailable():
 
 
 def test_an_address_without_websocket_scheme_is_refused():
-    """http is another client's."""
+    """Http is another client's."""
     with pytest.raises(Rejected, match="ws://"):
         WebSocketClient("http://127.0.0.1")
