@@ -78,6 +78,7 @@ class Scene:
         owner = self.database_url.partition("//")[2].partition("@")[0]
         url = self.database_url.replace(f"//{owner}@", f"//{login}@", 1)
         port = SteppedDatabase(url, hints=self.hints)
+        port.poll_seconds = 2.0  # as live: rows that back something up are written each second
         self.ports.append(port)
         return ServiceContext(
             row=manifest.service(service),

@@ -106,9 +106,11 @@ class AutoEntry:
 
     async def write(self) -> None:
         """Write records and the indicator, off the path of the intents."""
+        # Stepped, where nothing is lost between processes, larger batches are written more rarely.
+        pause_s = self._settings.write_seconds * max(self._context.database.poll_seconds / 2.0, 1.0)
         while True:
             await self._work.wait()
-            await self._context.clock.sleep_wall(self._settings.write_seconds)
+            await self._context.clock.sleep_wall(pause_s)
             self._work.clear()
             try:
                 await self._write_waiting()

@@ -25,12 +25,14 @@ from recio.domain.messages import (
 from recio.domain.units import HOUR_US, MINUTE_US, SECOND_US
 from recio.engine import snapshot
 from recio.engine.snapshot import Event, State, Tick
+from recio.ports import Database
 from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 
 FRESH_US: Final = 15 * SECOND_US
 LOOK_BACK_PAUSE_S: Final = 5.0
 LOOK_BACK_TRIES: Final = 60
+LIVE_POLL_S: Final = 2.0
 INPUTS: Final = (PriceUpdate, PriceHistory, EventMarkets, BookUpdate, ExchangeStatus)
 
 
@@ -138,8 +140,9 @@ class Coordinator:
     async def write_latest(self) -> None:
         """Write the newest snapshots of all events, and drop closed ones once a minute."""
         cleaned_us = 0
+        pause_s = self._settings.latest_seconds * backup_factor(self._context.database)
         while True:
-            await self._context.clock.sleep_market(self._settings.latest_seconds)
+            await self._context.clock.sleep_market(pause_s)
             now_us = self._context.clock.market_us()
             is_cleaning = now_us - cleaned_us > MINUTE_US
             waiting, self._unwritten = self._unwritten, {}
@@ -212,6 +215,11 @@ class Coordinator:
             readiness=self.readiness,
             routes={("GET", "/api/strike_table"): self.strike_tables},
         )
+
+
+def backup_factor(database: Database) -> float:
+    """Return how much rarer than live what only backs up is done: nothing is lost when stepped."""
+    return max(database.poll_seconds / LIVE_POLL_S, 1.0)
 
 
 def build(context: ServiceContext) -> Service:
