@@ -166,7 +166,9 @@ def check_strike(
     )
 
 
-def _data_gate(config: AccountConfig, row: StrikeRow, seen: SideView, book_age_us: int | None) -> str:
+def _data_gate(
+    config: AccountConfig, row: StrikeRow, seen: SideView, book_age_us: int | None
+) -> str:
     # The environment's model may not know what the account's own does; any other reason counts.
     if row.reason and (row.reason not in MODEL_REASONS or seen.p_e6 is None):
         return row.reason
