@@ -18,7 +18,7 @@ from recio.adapters.postgres.intents import propose
 from recio.adapters.postgres.switches import effective_switch
 from recio.adapters.postgres.trades import live_trades
 from recio.domain.account_config import AccountConfig, Trading
-from recio.domain.errors import Unavailable
+from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import Snapshot
 from recio.domain.trades import Trade
 from recio.domain.units import SECOND_US
@@ -113,6 +113,11 @@ class ActiveTrades:
                 self._context.log.warning("stops wait to be written: %s", error)
                 await self._context.clock.sleep_wall(1.0)
                 self._work.set()
+            except Rejected:
+                # They would be refused again; the state in memory goes on, exits write their own.
+                self._context.log.exception("stops refused by the database")
+                self._records.clear()
+                self._saves.clear()
 
     def _take(self, event: Event) -> None:
         _, commands = stop.step(self.state, event)
@@ -138,7 +143,7 @@ class ActiveTrades:
                     tx, self._account, save.trade_id, save.stop, at_us=save.at_us
                 )
                 await decisions.write_records(tx, [command.record])
-        except Unavailable as error:
+        except (Unavailable, Rejected) as error:
             self._take(ExitFailed(save.trade_id, save.stop.attempts))
             self._proposed.inc(1, intent.source.value, "failed")
             self._context.log.warning("exit %s not written: %s", intent.intent_id, error)
@@ -177,7 +182,7 @@ class ActiveTrades:
             try:
                 await read()
                 self._problem = ""
-            except Unavailable as error:
+            except (Unavailable, Rejected) as error:
                 self._problem = str(error)
 
     async def _read_rules(self) -> None:

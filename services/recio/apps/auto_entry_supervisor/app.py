@@ -21,7 +21,7 @@ from recio.adapters.postgres.switches import effective_switch
 from recio.domain import spike
 from recio.domain.account_config import AccountConfig, Trading
 from recio.domain.entry import Attempt, Key
-from recio.domain.errors import Unavailable
+from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import Snapshot
 from recio.domain.trades import Trade
 from recio.domain.units import HOUR_US
@@ -117,6 +117,11 @@ class AutoEntry:
             except Unavailable as error:
                 self._context.log.warning("decisions wait to be written: %s", error)
                 self._work.set()
+            except Rejected:
+                # They would be refused again: what is lost is a record, never a wish.
+                self._context.log.exception("decisions refused by the database")
+                self._records.clear()
+                self._show = None
 
     def _take(self, event: Event) -> list[Propose]:
         """Fold one event; keep what can wait and return the wishes, which cannot."""
@@ -140,7 +145,7 @@ class AutoEntry:
             async with self._context.database.transaction() as tx:
                 is_new = await propose(tx, wish.intent)
                 await decisions.write_records(tx, [wish.record])
-        except Unavailable as error:
+        except (Unavailable, Rejected) as error:
             self._take(ProposalFailed(wish.intent))
             self._proposed.inc(1, "failed")
             self._context.log.warning("intent %s not written: %s", wish.intent.intent_id, error)
@@ -157,7 +162,7 @@ class AutoEntry:
             try:
                 await read()
                 self._problem = ""
-            except Unavailable as error:
+            except (Unavailable, Rejected) as error:
                 self._problem = str(error)
 
     async def _read_rules(self) -> None:
