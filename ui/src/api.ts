@@ -53,7 +53,7 @@ export interface Wish {
 }
 
 export const api = {
-  who: () => call<{ name: string }>("GET", "/api/auth/verify"),
+  who: () => call<{ name: string | null }>("GET", "/api/auth/verify"),
   login: (username: string, password: string) =>
     call<{ name: string }>("POST", "/api/auth/login", { username, password }),
   logout: () => call("POST", "/api/auth/logout", {}),

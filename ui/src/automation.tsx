@@ -138,13 +138,12 @@ function sourceName(row: Switch): string {
 function Segments(props: { scope: string; label: string; rows: Switch[] }) {
   const own = props.rows.find((row) => row.scope === props.scope && row.source === "person")?.state ?? "Active";
   return (
-    <div class="segments" role="radiogroup" aria-label={`Your switch: ${props.label}`}>
+    <div class="segments" role="group" aria-label={`Your switch: ${props.label}`}>
       <span>{props.label}</span>
       {STATES.map(([state, name]) => (
         <button
           key={state}
-          role="radio"
-          aria-checked={own === state}
+          aria-pressed={own === state}
           class={`segment ${state}`}
           onClick={() => own !== state && desk.open({ kind: "switch", scope: props.scope, state })}
         >

@@ -18,6 +18,7 @@ export function ModeBanner() {
   const store = useStore();
   const account = store.account;
   const mode = account?.mode;
+  const isMixed = new Set(store.accounts.map((item) => item.mode)).size > 1;
   return (
     <header class={`mode mode-${mode ?? "none"}`} role="banner">
       <strong class="mode-name">{mode ? mode.toUpperCase() : "NO ACCOUNT"}</strong>
@@ -31,11 +32,13 @@ export function ModeBanner() {
         >
           {store.accounts.map((item) => (
             <option key={item.account} value={item.account}>
-              {item.account} · {item.mode}
+              {item.account}
+              {isMixed && ` · ${item.mode}`}
             </option>
           ))}
         </select>
       </label>
+      {account?.problem && <span class="pill bad">document: {account.problem}</span>}
       <span class="spring" />
       <Connection />
       <time class="mode-clock num" title="Market time, New York">

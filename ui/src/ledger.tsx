@@ -24,9 +24,20 @@ export function BottomPanel() {
   ];
   return (
     <section class="panel bottom" aria-label="History">
-      <div class="tablist" role="tablist">
+      <div
+        class="tablist"
+        role="tablist"
+        onKeyDown={(event) => {
+          const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+          if (step === 0) return;
+          const names = tabs.map(([name]) => name);
+          const next = names[(names.indexOf(tab) + step + names.length) % names.length] ?? tab;
+          setTab(next);
+          document.getElementById(`tab-${next}`)?.focus();
+        }}
+      >
         {tabs.map(([name, label, count]) => (
-          <button key={name} role="tab" id={`tab-${name}`} aria-selected={tab === name} aria-controls="history" onClick={() => setTab(name)}>
+          <button key={name} role="tab" id={`tab-${name}`} aria-selected={tab === name} aria-controls="history" tabIndex={tab === name ? 0 : -1} onClick={() => setTab(name)}>
             {label}
             {count !== null && <small>{name === "services" ? `${count}/${store.health.length}` : count}</small>}
           </button>

@@ -7,7 +7,7 @@ import { api, Refused } from "./api";
 import { AutomationPanel, SwitchPanel } from "./automation";
 import { useDesk } from "./desk";
 import { Dialogs } from "./dialogs";
-import { age } from "./format";
+import { age, countdown, price } from "./format";
 import { ModeBanner, Tiles } from "./header";
 import { listenForKeys } from "./keys";
 import { LadderPanel } from "./ladder";
@@ -19,16 +19,27 @@ import { TradesPanel } from "./trades";
 
 function App() {
   const [isIn, setIn] = useState<boolean | null>(null);
-  const verify = () =>
-    api.who().then(
-      () => setIn(true),
-      (error: Refused) => error.status === 401 && setIn(false),
-    );
+  const [problem, setProblem] = useState("");
   useEffect(() => {
-    void verify();
-    store.onRefused = () => void verify();
+    let timer = 0;
+    const verify = () => {
+      window.clearTimeout(timer);
+      api.who().then(
+        (who) => {
+          setProblem("");
+          setIn(who.name !== null);
+        },
+        (error: Refused) => {
+          setProblem(error.message);
+          timer = window.setTimeout(verify, 2000);
+        },
+      );
+    };
+    store.onRefused = verify;
+    verify();
+    return () => window.clearTimeout(timer);
   }, []);
-  if (isIn === null) return <p class="boot">Connecting…</p>;
+  if (isIn === null) return <p class="boot">{problem || "Connecting…"}</p>;
   return isIn ? <Desk /> : <Login onIn={() => setIn(true)} />;
 }
 
@@ -43,6 +54,7 @@ function Desk() {
     };
   }, []);
   const mode = live.account?.mode ?? "none";
+  useTitle(live, mode);
   return (
     <div class={`desk mode-edge-${mode} ${live.isLive ? "" : "is-stale"}`}>
       <ModeBanner />
@@ -65,6 +77,16 @@ function Desk() {
       <Messages />
     </div>
   );
+}
+
+/** What the tab says while another one is in front. */
+function useTitle(live: typeof store, mode: string) {
+  const left = live.event ? live.event.close_us - live.now() : 0;
+  const text = live.isLive && live.event ? `${price(live.price?.index_usd_e6 ?? live.price?.spot_usd_e6)} · ${countdown(left)}` : "no data";
+  const title = `${mode.toUpperCase()} · ${text} · REC.IO`;
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
 }
 
 function StaleBanner() {

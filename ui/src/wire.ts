@@ -76,6 +76,8 @@ export interface Account {
   environment: string;
   mode: "paper" | "shadow" | "demo" | "prod";
   series: string[];
+  /** why the account's document cannot be read, or nothing */
+  problem: string;
 }
 
 export interface Money {

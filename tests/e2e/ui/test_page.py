@@ -229,8 +229,8 @@ def test_anothers_switch_is_shown_and_not_released(page, desk):
     panel = page.get_by_role("region", name=re.compile("Switches"))
     expect(panel).to_contain_text("no book for 12 s")
     expect(panel).to_contain_text("released only there")
-    mine = panel.get_by_role("radiogroup", name=re.compile("This account"))
-    expect(mine.get_by_role("radio", name="Trade")).to_be_checked()
+    mine = panel.get_by_role("group", name=re.compile("This account"))
+    expect(mine.get_by_role("button", name="Trade")).to_have_attribute("aria-pressed", "true")
 
 
 def test_settings_are_edited_in_their_bounds(page, desk):

@@ -5,7 +5,8 @@ Rules, in this order:
    stay fast while everything else is busy.
 2. The Host header must be one that this release is known by, which stops DNS rebinding.
 3. A write, and a WebSocket, must carry an Origin whose host is that Host, which stops other sites.
-4. The page's own files and the log-in are open: they hold nothing. All else needs a session.
+4. The page's own files, the log-in, and the question who one is are open: they hold nothing. All
+   else needs a session.
 
 Refusals are 421, 403 and 401; while the database cannot be asked about a session it is 503.
 """
@@ -30,7 +31,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN: Final = frozenset({"/api/auth/login"})
+_OPEN: Final = frozenset({"/api/auth/login", "/api/auth/verify"})
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -84,9 +85,8 @@ class Gate:
             return
         if scope["method"] in _SAFE and await self._assets.answer(scope, send):
             return
-        if scope["path"] not in _OPEN and not await self._let_in(scope, send):
-            return
-        await self._inner(scope, receive, send)
+        if await self._let_in(scope, send):
+            await self._inner(scope, receive, send)
 
     async def _let_in(self, scope: Scope, send: Send) -> bool:
         try:
@@ -94,7 +94,7 @@ class Gate:
         except Unavailable as error:
             await answer_json(send, 503, f"the database does not answer: {error}")
             return False
-        if session is None:
+        if session is None and scope["path"] not in _OPEN:
             await answer_json(send, 401, "log in first")
             return False
         scope.setdefault("state", {})["session"] = session

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from recio.apps.main_app.desk import Desk, DeskPart, Person
 from recio.apps.main_app.passwords import LONGEST
-from recio.apps.main_app.sessions import COOKIE
+from recio.apps.main_app.sessions import COOKIE, Session
 from recio.domain.units import SECOND_US
 
 router = APIRouter(tags=["session"])
@@ -32,8 +32,8 @@ class NewPassword(BaseModel):
 class Who(BaseModel):
     """The person of a session."""
 
-    name: str
-    expires_us: int
+    name: str | None
+    expires_us: int | None = None
 
 
 @router.post("/api/auth/login")
@@ -54,7 +54,7 @@ async def log_in(body: Login, request: Request, response: Response, desk: DeskPa
         raise HTTPException(401, "unknown name or wrong password")
     token, session = opened
     _set_cookie(response, desk, token, desk.session_seconds)
-    return Who(name=session.name, expires_us=session.expires_us)
+    return _who(session)
 
 
 @router.post("/api/auth/logout")
@@ -66,10 +66,16 @@ async def log_out(response: Response, desk: DeskPart, person: Person) -> dict[st
 
 
 @router.get("/api/auth/verify")
+async def verify(request: Request) -> Who:
+    """Return who is logged in; the name is null when nobody is."""
+    session: Session | None = request.state.session
+    return Who(name=None) if session is None else _who(session)
+
+
 @router.get("/api/user/info")
 async def who(person: Person) -> Who:
     """Return who is logged in."""
-    return Who(name=person.name, expires_us=person.expires_us)
+    return _who(person)
 
 
 @router.post("/api/user/change-password")
@@ -78,6 +84,10 @@ async def change_password(body: NewPassword, desk: DeskPart, person: Person) -> 
     if not await desk.sessions.change_password(person, body.old, body.new):
         raise HTTPException(403, "the old password is wrong")
     return {"is_changed": True}
+
+
+def _who(session: Session) -> Who:
+    return Who(name=session.name, expires_us=session.expires_us)
 
 
 def _set_cookie(response: Response, desk: Desk, value: str, seconds: int) -> None:
