@@ -23,23 +23,31 @@ async def acquire(
     tx: Transaction, account: str, service: str, holder: UUID, *, wall_us: int
 ) -> int | None:
     """Take or renew the lease; return its epoch, or None while another copy holds it."""
+    held = await tx.fetch_one(
+        "UPDATE trading.leases SET renewed_wall_at = %s, backend_pid = pg_backend_pid() "
+        "WHERE account = %s AND service = %s AND holder = %s RETURNING epoch",
+        as_datetime(wall_us),
+        account,
+        service,
+        holder,
+    )
+    if held is not None:
+        return int(held[0])
     row = await tx.fetch_one(
-        "SELECT l.epoch, l.holder, l.renewed_wall_at, "
+        "SELECT l.epoch, l.renewed_wall_at, "
         "EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.backend_pid "
-        "        AND a.usename = session_user), pg_backend_pid() "
+        "        AND a.usename = session_user) "
         "FROM trading.leases l WHERE l.account = %s AND l.service = %s FOR UPDATE",
         account,
         service,
     )
     if row is None:
         return await _insert(tx, account, service, holder, wall_us)
-    epoch, held_by, renewed_at, has_session, _pid = row
-    if held_by == holder:
-        return await _write(tx, account, service, holder, epoch=epoch, wall_us=wall_us)
+    epoch, renewed_at, has_session = row
     age_us = wall_us - time_us(renewed_at)
     if has_session and age_us < (LEASE_SECONDS + MARGIN_SECONDS) * SECOND_US:
         return None
-    return await _write(tx, account, service, holder, epoch=epoch + 1, wall_us=wall_us)
+    return await _take_over(tx, account, service, holder, epoch=epoch + 1, wall_us=wall_us)
 
 
 async def _insert(
@@ -56,7 +64,7 @@ async def _insert(
     return 1 if made else None
 
 
-async def _write(
+async def _take_over(
     tx: Transaction, account: str, service: str, holder: UUID, *, epoch: int, wall_us: int
 ) -> int:
     await tx.execute(

@@ -155,7 +155,9 @@ class _Stage:
         planned = PlannedProcess("stepped", tuple(_taking_part(environment)), 0)
         values = {
             **environment.values(planned),
+            # One second is the step of the recording: within it nothing more would be learned.
             "RECIO_EXCHANGE_SIMULATOR_IS_FINE": "false",
+            "RECIO_UNIFIED_PRODUCTION_COORDINATOR_SNAPSHOTS_PER_SECOND": "1",
         }
         self._process = Process(environment.settings(planned), values, wiring)
         self._host = Host(
