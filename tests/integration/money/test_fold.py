@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.integration.money.scene import CLOSE_US, DOLLAR, FEE, MARKET, OTHER, START_US
 
+from recio.adapters.postgres import trades
 from recio.domain.orders import BookSide
 from recio.domain.units import as_datetime
 
@@ -282,3 +285,24 @@ def test_the_price_of_the_symbol_is_kept_with_the_trade(scene, runner):
     assert expired["symbol_close_usd_e6"] == 119_600_000_000
     assert (sold["state"], sold["symbol_close_usd_e6"]) == ("closed", None)
     assert expired["market_ticker"] == MARKET
+
+
+def test_a_fill_waits_while_its_trade_is_folded(scene, runner):
+    """So that no trade ends on facts that were true a moment ago."""
+
+    async def play():
+        trade_id = await scene.held_trade()
+        told = scene.fill(book_side=BookSide.ASK)
+        async with scene.database.transaction() as tx:
+            await trades.lock_trade(tx, trade_id)
+            booking = asyncio.create_task(scene.book_fill(told))
+            while not await scene.rows(
+                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND application_name = %s",
+                scene.account,
+            ):
+                await asyncio.sleep(0)
+            is_waiting = not booking.done()
+        return is_waiting, await booking
+
+    assert runner.run(play()) == (True, True)

@@ -493,6 +493,51 @@ def test_the_fleet_s_switch_stops_every_account(lonely_accounts, runner):
     assert runner.run(play()) == ["switch Halted: fleet (*): spec.trading of the TradingFleet"] * 2
 
 
+class Interrupted:
+    """A transaction in which something else happens after the n-th statement."""
+
+    def __init__(self, tx, number, do):
+        self._tx = tx
+        self._left = number
+        self._do = do
+
+    async def _after(self, result):
+        self._left -= 1
+        if self._left == 0:
+            await self._do()
+        return result
+
+    async def fetch(self, sql, *parameters):
+        """Run one statement."""
+        return await self._after(await self._tx.fetch(sql, *parameters))
+
+    async def fetch_one(self, sql, *parameters):
+        """Run one statement."""
+        return await self._after(await self._tx.fetch_one(sql, *parameters))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_fill_that_is_booked_while_the_gate_adds_up_is_never_missed(scene, runner, number):
+    """Each statement sees a later world: in between it may count twice, never not at all."""
+
+    async def play():
+        trade_id = await scene.enter()
+        async with scene.database.transaction() as tx:
+            return await gate.exposure(
+                Interrupted(tx, number, lambda: scene.fill_entry(trade_id)),
+                scene.account,
+                now_us=scene.now_us,
+                day_start_us=scene.now_us,
+            )
+
+    at_stake = runner.run(play())
+
+    assert at_stake.contracts_e2() in {1000, 2000}
+    assert at_stake.cost_usd_e6() >= 9_600_000
+    free = at_stake.cash_usd_e6 - sum(order.worst_usd_e6 for order in at_stake.in_flight)
+    assert free <= 1000 * DOLLAR - 9_600_000
+
+
 def test_an_exit_is_reduce_only_and_reserves_nothing(scene, runner):
     """On the other side of the book, at the holder's own limit."""
 
