@@ -19,11 +19,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import msgspec
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
+from recio.adapters.redis.resp import RespConnection, connect, parse_address
 from recio.domain import messages
 from recio.domain.errors import Broken, Unavailable
 from recio.domain.messages import Message
@@ -32,6 +29,7 @@ STREAM_LENGTH: Final = 1_000
 """About: Redis trims in whole nodes. At 10 messages a second more than a minute and a half."""
 BLOCK_MS: Final = 5_000
 READ_MOST: Final = 200
+READ_TIMEOUT_S: Final = 2 * BLOCK_MS / 1000
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MOST_S: Final = 5.0
 PUBLISH_TIMEOUT_S: Final = 2.0
@@ -39,6 +37,9 @@ PUBLISH_TIMEOUT_S: Final = 2.0
 _FIELD: Final = b"m"
 _SHARED: Final = "shared"
 _BEFORE_ALL: Final = b"0-0"
+
+Entry = tuple[bytes, list[bytes]]
+"""A stream and the fields of one of its entries, names and values in turn."""
 
 
 def stream_name(environment: str, topic: str) -> str:
@@ -59,12 +60,13 @@ class RedisBus:
     def __init__(
         self, url: str, *, environment: str, jitter: Callable[[], float] = lambda: 0.5
     ) -> None:
-        self._url = url
         self.environment = environment
-        self._jitter = jitter
-        self._publisher = _client(url, timeout_s=PUBLISH_TIMEOUT_S)
-        self._readers: set[redis.asyncio.Redis] = set()
         self.dropped: Counter[str] = Counter()
+        self._address = parse_address(url)
+        self._jitter = jitter
+        self._publisher: RespConnection | None = None
+        self._opening = asyncio.Lock()
+        self._readers: set[RespConnection] = set()
 
     async def publish(self, topic: str, message: Message) -> None:
         """Append a message to a topic.
@@ -75,12 +77,17 @@ class RedisBus:
         stream = stream_name(self.environment, topic)
         if not isinstance(message, messages.TOPICS[topic]):
             raise Broken(f"a {type(message).__name__} does not belong to the topic {topic}")
-        try:
-            await self._publisher.xadd(
-                stream, {_FIELD: messages.encode(message)}, maxlen=STREAM_LENGTH, approximate=True
-            )
-        except (RedisError, OSError) as error:
-            raise Unavailable(f"cannot publish to {stream}: {error}") from error
+        body = messages.encode(message)
+        await self._send("XADD", stream, "MAXLEN", "~", STREAM_LENGTH, "*", _FIELD, body)
+
+    async def _send(self, *words: bytes | str | int) -> Any:  # noqa: ANN401 (whatever Redis says)
+        connection = self._publisher
+        if connection is None or not connection.is_open:
+            async with self._opening:
+                if self._publisher is None or not self._publisher.is_open:
+                    self._publisher = await connect(self._address)
+                connection = self._publisher
+        return await connection.command(*words, timeout_s=PUBLISH_TIMEOUT_S)
 
     async def subscribe(self, *topics: str) -> AsyncIterator[tuple[str, Message]]:
         """Yield (topic, message) from the newest of each topic on; reconnects for ever."""
@@ -88,31 +95,31 @@ class RedisBus:
         seen: dict[bytes, bytes] = {}
         wait_s = BACKOFF_FIRST_S
         while True:
-            client = _client(self._url, timeout_s=2 * BLOCK_MS / 1000)
-            self._readers.add(client)
             try:
-                for entry in await _newest(client, by_stream, seen):
-                    if (found := self._decoded(by_stream, *entry)) is not None:
-                        yield found
-                wait_s = BACKOFF_FIRST_S
-                while True:
-                    for entry in await _read(client, seen):
-                        if (found := self._decoded(by_stream, *entry)) is not None:
-                            yield found
-            except (RedisError, OSError):
+                connection = await connect(self._address)
+            except Unavailable:
                 await asyncio.sleep(wait_s * (0.5 + 0.5 * self._jitter()))
                 wait_s = min(2 * wait_s, BACKOFF_MOST_S)
+                continue
+            wait_s = BACKOFF_FIRST_S
+            self._readers.add(connection)
+            try:
+                entries = await _newest(connection, by_stream, seen)
+                while True:
+                    for stream, fields in entries:
+                        if (found := self._decoded(by_stream[stream], fields)) is not None:
+                            yield found
+                    entries = await _read(connection, seen)
+            except Unavailable:
+                await asyncio.sleep(wait_s * (0.5 + 0.5 * self._jitter()))
             finally:
-                self._readers.discard(client)
-                await client.aclose()
+                self._readers.discard(connection)
+                connection.close()
 
-    def _decoded(
-        self, by_stream: dict[bytes, str], stream: bytes, fields: dict[bytes, bytes]
-    ) -> tuple[str, Message] | None:
-        topic = by_stream[stream]
+    def _decoded(self, topic: str, fields: list[bytes]) -> tuple[str, Message] | None:
         try:
-            message = messages.decode(fields[_FIELD])
-        except (KeyError, msgspec.MsgspecError):
+            message = messages.decode(fields[fields.index(_FIELD) + 1])
+        except (ValueError, IndexError, msgspec.MsgspecError):
             message = None
         if message is None or not isinstance(message, messages.TOPICS[topic]):
             self.dropped[topic] += 1
@@ -122,30 +129,26 @@ class RedisBus:
     async def ping(self) -> bool:
         """Return whether Redis answers."""
         try:
-            return bool(await self._publisher.ping())
-        except (RedisError, OSError):
+            return bool(await self._send("PING") == b"PONG")
+        except Unavailable:
             return False
 
     async def close(self) -> None:
         """Close the connections."""
-        for client in (self._publisher, *self._readers):
-            await client.aclose()
-
-
-def _client(url: str, *, timeout_s: float) -> redis.asyncio.Redis:
-    # No retry inside the client: a repeated XADD would be a second message, and waiting is ours.
-    return redis.asyncio.Redis.from_url(
-        url, socket_timeout=timeout_s, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0)
-    )
+        for connection in (self._publisher, *self._readers):
+            if connection is not None:
+                connection.close()
 
 
 async def _newest(
-    client: redis.asyncio.Redis, streams: dict[bytes, str], seen: dict[bytes, bytes]
-) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    connection: RespConnection, streams: dict[bytes, str], seen: dict[bytes, bytes]
+) -> list[Entry]:
     """Find where to read on; at the first time return the newest entry of each stream."""
-    found = []
+    found: list[Entry] = []
     for stream in streams:
-        entries: Any = await client.xrevrange(stream, count=1)
+        entries = await connection.command(
+            "XREVRANGE", stream, "+", "-", "COUNT", 1, timeout_s=READ_TIMEOUT_S
+        )
         newest_id = entries[0][0] if entries else _BEFORE_ALL
         if stream not in seen:
             seen[stream] = newest_id
@@ -156,12 +159,14 @@ async def _newest(
     return found
 
 
-async def _read(
-    client: redis.asyncio.Redis, seen: dict[bytes, bytes]
-) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    streams: dict[Any, Any] = dict(seen)
-    answer: Any = await client.xread(streams, count=READ_MOST, block=BLOCK_MS)
-    found = []
+async def _read(connection: RespConnection, seen: dict[bytes, bytes]) -> list[Entry]:
+    answer = await connection.command(
+        *("XREAD", "COUNT", READ_MOST, "BLOCK", BLOCK_MS, "STREAMS"),
+        *seen,
+        *seen.values(),
+        timeout_s=READ_TIMEOUT_S,
+    )
+    found: list[Entry] = []
     for stream, entries in answer or ():
         for entry_id, fields in entries:
             seen[stream] = entry_id
