@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from recio.domain.account_config import AccountConfig, Topology, parse_account
+from recio.domain.account_config import (
+    AccountConfig,
+    PaperSource,
+    Series,
+    Topology,
+    parse_account,
+)
 from recio.domain.errors import Rejected
 from recio.runtime import modes
+from recio.runtime.local.start import World
 
 ACCOUNTS_MOST: Final = 20
 
@@ -33,7 +41,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def paper_accounts(
-    path: Path, *, number: int, topology: Topology | None, is_live: bool
+    path: Path, *, number: int, topology: Topology | None
 ) -> list[tuple[dict[str, Any], AccountConfig]]:
     """Return ``number`` accounts made from one document: <name>, <name>-2 and so on.
 
@@ -51,18 +59,32 @@ def paper_accounts(
         )
     made = []
     for index in range(1, number + 1):
-        own = _copy(document, parsed.name, index, topology=topology, is_live=is_live)
+        own = _copy(document, parsed.name, index, topology=topology)
+        made.append((own, parse_account(own)))
+    return made
+
+
+def fitted(
+    accounts: Sequence[tuple[dict[str, Any], AccountConfig]], world: World
+) -> list[tuple[dict[str, Any], AccountConfig]]:
+    """Return the accounts as the world asks for: its price source, and a series that it lists."""
+    made = []
+    for document, _ in accounts:
+        own = copy.deepcopy(document)
+        spec = own["spec"]
+        if world.is_live:
+            spec.setdefault("paper", {})["source"] = PaperSource.LIVE_FEED.value
+        if world.recording:
+            spec["series"] = [Series.KXBTC15M.value]
         made.append((own, parse_account(own)))
     return made
 
 
 def _copy(
-    document: dict[str, Any], name: str, index: int, *, topology: Topology | None, is_live: bool
+    document: dict[str, Any], name: str, index: int, *, topology: Topology | None
 ) -> dict[str, Any]:
     own = copy.deepcopy(document)
     own["metadata"]["name"] = name if index == 1 else f"{name}-{index}"
     if topology is not None:
         own["spec"]["topology"] = topology.value
-    if is_live:
-        own["spec"].setdefault("paper", {})["source"] = "LiveFeed"
     return own

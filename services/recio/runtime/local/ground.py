@@ -59,14 +59,14 @@ def lay(options: UpOptions, undo: ExitStack, say: Say) -> Ground:
         options.account_file,
         number=options.accounts,
         topology=options.topology,
-        is_live=options.is_live,
     )
     state = StateDirectory(options.state)
     state.lock()
     undo.callback(state.unlock)
     if options.is_fresh and (aside := state.set_aside()) is not None:
         say(f"a fresh start: what was there is now in {aside}")
-    return Ground(state, accounts, start.world_of(options, state.path))
+    world = start.world_of(options, state.path)
+    return Ground(state, documents.fitted(accounts, world), world)
 
 
 def open_store(

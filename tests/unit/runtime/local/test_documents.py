@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from recio.domain.account_config import PaperSource, Topology
+from recio.domain.account_config import PaperSource, Series, Topology
 from recio.domain.errors import Rejected
-from recio.runtime.local.documents import paper_accounts
+from recio.runtime.local.documents import fitted, paper_accounts
+from recio.runtime.local.start import World
 
 DOCUMENT = """
 apiVersion: recio.io/v1alpha1
@@ -16,9 +17,9 @@ spec: {mode: paper}
 """
 
 
-def accounts(path, number=1, topology=None, *, is_live=False):
+def accounts(path, number=1, topology=None):
     """Read a file."""
-    return paper_accounts(path, number=number, topology=topology, is_live=is_live)
+    return paper_accounts(path, number=number, topology=topology)
 
 
 @pytest.fixture
@@ -35,11 +36,20 @@ def file(tmp_path):
 
 def test_further_accounts_are_copies_under_other_names(file):
     """The document itself stays as it is."""
-    made = accounts(file(DOCUMENT), 3, Topology.POOLED, is_live=True)
+    made = accounts(file(DOCUMENT), 3, Topology.POOLED)
     assert [config.name for _, config in made] == ["paper", "paper-2", "paper-3"]
     assert {config.topology for _, config in made} == {Topology.POOLED}
-    assert {config.paper.source for _, config in made} == {PaperSource.LIVE_FEED}
     assert [document["metadata"]["name"] for document, _ in made] == ["paper", "paper-2", "paper-3"]
+
+
+def test_accounts_fit_the_world_that_they_trade_in(file):
+    """A recorded 15-minute market lists one series; live prices are a source of their own."""
+    made = accounts(file(DOCUMENT))
+    ((_, recorded),) = fitted(made, World(start_us=1, recording="26MAY130915-15"))
+    ((_, live),) = fitted(made, World(start_us=1, is_live=True))
+    assert recorded.series == (Series.KXBTC15M,)
+    assert live.paper.source is PaperSource.LIVE_FEED
+    assert [config for _, config in fitted(made, World(start_us=1))] == [made[0][1]]
 
 
 @pytest.mark.parametrize(
