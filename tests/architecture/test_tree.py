@@ -16,6 +16,7 @@ SOURCES = sorted(
 PRODUCT = [path for path in SOURCES if path.is_relative_to(ROOT / "services")]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LARGEST_MODULE = 600
+LARGEST_TEST_MODULE = 800  # a list of cases may be longer than a thought
 LARGEST_FUNCTION = 60
 MODE_WORDS = {"paper", "shadow", "demo", "prod"}
 MODES_ARE_KNOWN_TO = {
@@ -66,7 +67,8 @@ def test_no_module_has_a_name_of_the_standard_library():
 def test_modules_and_functions_stay_small(path):
     """A module above 600 lines or a function above 60 holds more than one idea."""
     text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= LARGEST_MODULE, f"{named(path)} is too long: split it"
+    most = LARGEST_TEST_MODULE if path in TESTS else LARGEST_MODULE
+    assert text.count("\n") <= most, f"{named(path)} is too long: split it"
     long = [
         f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
         for node in ast.walk(ast.parse(text))
