@@ -26,7 +26,9 @@ EXAMPLES: Final = """examples:
   recio up --live-prices                       real prices of now instead of the recording
   recio up --accounts 3 --topology Pooled      three accounts in one process
 """
-ACCOUNT_FILE: Final = Path("k8s/examples/paper-account.yaml")
+EXAMPLES: Final = Path("k8s/examples")
+ACCOUNT_FILE: Final = "paper-account.yaml"
+RECORDING_ACCOUNT_FILE: Final = "recording-account.yaml"
 RECORDING_DEFAULT: Final = "26MAY130915-15"
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -49,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--accounts", type=int, default=1, metavar="N", help="number of accounts")
     parser.add_argument("--topology", type=Topology, choices=list(Topology), help="of all accounts")
     parser.add_argument(
-        "--account-file", type=Path, help=f"TradingAccount document (default {ACCOUNT_FILE})"
+        "--account-file",
+        type=Path,
+        help=f"TradingAccount document (default {EXAMPLES / ACCOUNT_FILE}, "
+        f"with --recording {RECORDING_ACCOUNT_FILE})",
     )
     parser.add_argument("--state", type=Path, default=Path(".state"), help="directory (.state)")
     parser.add_argument("--port", type=int, default=UI_PORT, help=f"of the page ({UI_PORT})")
@@ -84,7 +89,8 @@ def options(arguments: argparse.Namespace) -> UpOptions:
         raise InvalidValue("--start: live prices have one time, the present")
     return UpOptions(
         state=arguments.state,
-        account_file=arguments.account_file or _account_file(),
+        account_file=arguments.account_file
+        or _account_file(is_recording=bool(arguments.recording)),
         accounts=arguments.accounts,
         speed=arguments.speed,
         start_us=parse_time_us(arguments.start) if arguments.start else None,
@@ -120,7 +126,6 @@ def say(line: str) -> None:
     print(f"{format_time_us(wall_us())[11:19]} {line}", flush=True)
 
 
-def _account_file() -> Path:
-    if ACCOUNT_FILE.exists():
-        return ACCOUNT_FILE
-    return Path(__file__).resolve().parents[2] / ACCOUNT_FILE
+def _account_file(*, is_recording: bool) -> Path:
+    example = EXAMPLES / (RECORDING_ACCOUNT_FILE if is_recording else ACCOUNT_FILE)
+    return example if example.exists() else Path(__file__).resolve().parents[2] / example
