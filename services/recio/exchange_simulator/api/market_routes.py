@@ -80,12 +80,12 @@ def _event(call: Call) -> Event:
 
 
 def event_one(call: Call) -> Json:
-    """Give one event."""
+    """Give one event; its markets stand beside it always (declared so), in it only if asked."""
     found, nested = _event(call), call.flag("with_nested_markets")
-    body: Json = {"event": render.event(call.state, found, with_markets=nested)}
-    if not nested:
-        body["markets"] = [render.market(one) for one in found.markets]
-    return body
+    return {
+        "event": render.event(call.state, found, with_markets=nested),
+        "markets": [render.market(one) for one in found.markets],
+    }
 
 
 def event_metadata(call: Call) -> Json:
