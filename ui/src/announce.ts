@@ -28,7 +28,7 @@ export function announceChanges(store: Store): () => void {
     );
   };
   return store.subscribe(() => {
-    if (!store.isLive || store.money === undefined) return;
+    if (!store.isLive || !store.isWhole) return;
     const isOther = account !== store.view.account;
     account = store.view.account;
     const nextStates = new Map(store.trades.map((trade) => [trade.trade_id, trade.state]));

@@ -65,13 +65,19 @@ function Gates(props: { decision: Decision | null | undefined }) {
   const store = useStore();
   const { decision } = props;
   if (!decision) return <p class="dim small">No decision has been recorded yet.</p>;
+  if (decision.gate !== "") {
+    return (
+      <p class="small dim">
+        No strike is judged since {clock(decision.at_us)}: {say(decision.gate)}.
+      </p>
+    );
+  }
   const entries = Object.entries(decision.gates).sort((a, b) => b[1] - a[1]);
   const total = entries.reduce((sum, [, count]) => sum + count, 0);
   return (
     <div class="gates">
       <p class="small dim">
-        Last look {age(store.now() - decision.at_us)} ago
-        {decision.gate ? `: nothing was judged, ${say(decision.gate)}` : `: ${total} strikes, stopped first by`}
+        Last judged {age(store.now() - decision.at_us)} ago: {total} strikes, stopped first by
       </p>
       <ul>
         {entries.slice(0, 6).map(([gate, count]) => (

@@ -42,7 +42,11 @@ export function edge(value: Known<number> | undefined): string {
 /** A probability of 1e-6, in percent. */
 export function percent(value: Known<number> | undefined, places = 1): string {
   if (value == null) return UNKNOWN;
-  return `${(value / 10_000).toFixed(places)}%`;
+  const text = (value / 10_000).toFixed(places);
+  // Nothing is certain before it is settled.
+  if (places > 0 && value < 1e6 && text === "100.0") return ">99.9%";
+  if (places > 0 && value > 0 && text === "0.0") return "<0.1%";
+  return `${text}%`;
 }
 
 /** 1e-2 contract. */

@@ -198,7 +198,10 @@ function Strike(props: { ticker: string; row: Row | undefined; trade: Trade | un
   const stays = row.p_yes_e6 === null ? null : row.side === "yes" ? row.p_yes_e6 : 1e6 - row.p_yes_e6;
   const [, tier, tierText] = SAFE.find(([from]) => (stays ?? 0) >= from) ?? SAFE[3]!;
   const at = store.event?.price_usd_e6;
-  const verdict = store.decision?.event_ticker === store.view.event ? store.decision?.strikes[row.ticker] : undefined;
+  const decision = store.decision;
+  // While a rule stands against the whole event, no strike is judged.
+  const isJudged = decision != null && decision.gate === "" && decision.event_ticker === store.view.event;
+  const verdict = isJudged ? decision.strikes[row.ticker] : undefined;
   return (
     <tr class={`strike ${stays === null ? "unknown" : tier} ${row.side === "yes" ? "below" : "above"} ${props.isFar && !trade ? "far" : ""}`} data-ticker={row.ticker}>
       <th scope="row" class="left">

@@ -253,6 +253,11 @@ class Store {
     return this.get(`account/${this.view.account}/${name}`);
   }
 
+  /** Whether all of the account has been read: what appears later has happened since. */
+  get isWhole(): boolean {
+    return this.own<boolean>("whole") === true;
+  }
+
   get money(): Money | undefined {
     return this.own("money");
   }

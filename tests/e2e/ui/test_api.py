@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
 from recio.runtime.ids import SystemIds
+from recio.testing.scripted_market import strike_row
 
 ACCOUNT = "paper-one"
 STRIKE = "KXBTCD-26NOV2017-T90999.99"
@@ -182,7 +183,7 @@ def test_a_preview_costs_nothing_and_tells_the_worst_case(shared_desk, shared_cl
     """Limit, fee budget and the gate's forecast; nothing is written."""
     shared_desk.market(91_300)
     seen = shared_client.post("/api/preview", json=wish()).json()
-    assert seen["limit_price_e4"] == seen["best_price_e4"] + 100
+    assert seen["limit_price_e4"] == seen["best_price_e4"] // 100 * 100 + 100
     assert seen["cost_usd_e6"] == seen["limit_price_e4"] * 1000
     assert seen["worst_usd_e6"] == -(seen["cost_usd_e6"] + seen["fee_usd_e6"] + 10_000)
     assert seen["refusals"] == []
@@ -400,3 +401,26 @@ def test_the_socket_closes_on_nonsense(shared_desk, shared_client, text):
                 pass
         assert socket.close_code == 4400
     assert shared_client.get("/api/accounts").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("bid_e4", "ask_e4", "slippage_e4", "limit_e4"),
+    [(9_400, 9_540, 0, 9_540), (9_400, 9_540, 100, 9_600), (9_600, 9_750, 500, 9_800)],
+)
+def test_a_limit_lies_on_every_grid(
+    shared_desk, shared_client, bid_e4, ask_e4, slippage_e4, limit_e4
+):
+    """The ask itself, or whole cents above it, never above the account's highest price."""
+    now = shared_desk.clock.market_us()
+    row = strike_row(91_000, 91_300_000_000, now, yes_bid_e4=bid_e4, yes_ask_e4=ask_e4)
+    shared_desk.market(91_300, rows=(row,))
+    seen = shared_client.post("/api/preview", json=wish(slippage_e4=slippage_e4)).json()
+    assert seen["limit_price_e4"] == limit_e4
+
+
+def test_a_second_trade_in_a_market_is_foretold(desk, client, add_trade):
+    """The exchange would net the two; the gate refuses, and the preview says so before."""
+    add_trade(5, 91_000, "yes")
+    desk.market(91_300)
+    refusals = client.post("/api/preview", json=wish()).json()["refusals"]
+    assert any("trade 5" in text for text in refusals)

@@ -5,9 +5,9 @@ browser that looks at the account makes the stale sections be read, at most ten 
 hint can be lost with the bus, so what is looked at is read again every ten seconds besides.
 Documents (see ``board``), all under ``account/<name>/``:
 
-    money  automation  decision  switches  settings  trade/<id>  stop/<id>  value/<id>  intent/<id>
+    whole  money  automation  decision  switches  settings  trade/<id>  stop/<id>  value/<id>  intent/<id>
 
-and ``accounts`` (the list) and ``database`` (whether it answers).
+(``whole``: all of it has been read) and ``accounts`` (the list) and ``database`` (whether it answers).
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ class Accounts:
         self._watched[account] -= 1
         if not self._watched[account]:
             del self._watched[account]
+            # The next reader must not take figures of an hour ago for the present.
+            self._board.replace(f"account/{account}/", {})
 
     async def load(self) -> None:
         """Read the list of accounts with their settings."""
@@ -167,6 +169,8 @@ class Accounts:
         async with self._database.transaction() as tx:
             for section in sorted(sections & self._readers.keys()):
                 await self._readers[section](tx, account)
+        if sections >= ALL and account in self._watched:
+            self._board.put(f"account/{account}/whole", value=True)
         self._answers("")
 
     def model_of(self, account: str | None) -> Model:

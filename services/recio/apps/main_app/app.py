@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Final
 
 import msgspec
@@ -10,6 +9,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 from msgspec import Meta
 
+from recio.apps.main_app import reads
 from recio.apps.main_app.accounts import Accounts
 from recio.apps.main_app.assets import Assets
 from recio.apps.main_app.board import Board
@@ -17,18 +17,19 @@ from recio.apps.main_app.btc_price import PriceAnswer
 from recio.apps.main_app.desk import Desk
 from recio.apps.main_app.gate import Gate
 from recio.apps.main_app.hub import Hub
-from recio.apps.main_app.market import Market
+from recio.apps.main_app.market import HISTORY_US, Market
 from recio.apps.main_app.routes import accounts, controls, login, market, orders, trades
 from recio.apps.main_app.sessions import COOKIE, Attempts, Sessions
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import Change, PriceUpdate, Snapshot
-from recio.domain.units import SECOND_US
+from recio.domain.units import MINUTE_US, SECOND_US
 from recio.ports import Bus
 from recio.runtime.service import AsgiApp, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 
 TOPICS: Final = ("prices", "markets", "exchange_status", "snapshots", "changes", "health")
 SWEEP_S: Final = 30.0
+FIRST_SWEEP_S: Final = 2.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +143,24 @@ async def _keep_accounts(desk: Desk) -> None:
 
 
 async def _sweep(desk: Desk) -> None:
+    await desk.clock.sleep_wall(FIRST_SWEEP_S)
     while True:
-        await asyncio.sleep(SWEEP_S)
         desk.market.forget_closed()
+        try:
+            await _fill_charts(desk)
+        except Unavailable as error:
+            desk.accounts.reason = str(error)
+        await desk.clock.sleep_wall(SWEEP_S)
+
+
+async def _fill_charts(desk: Desk) -> None:
+    """Read what happened before this service heard its first price."""
+    now = desk.clock.market_us()
+    for environment, symbol in list(desk.market.prices):
+        points = desk.market.history(environment, symbol)
+        oldest_us = points[0][0] if points else now
+        after_us = now - HISTORY_US
+        if oldest_us > after_us + MINUTE_US:
+            async with desk.database.transaction() as tx:
+                older = await reads.price_history(tx, environment, symbol, after_us, oldest_us)
+            desk.market.add_older(environment, symbol, older)

@@ -37,7 +37,8 @@ from recio.ports import Clock
 
 KEEP_CLOSED_US: Final = 2 * MINUTE_US
 HISTORY_POINTS: Final = 900
-"""A quarter of an hour of seconds: what the charts show when a page opens."""
+HISTORY_US: Final = HISTORY_POINTS * SECOND_US
+"""A quarter of an hour: what the charts show when a page opens."""
 
 Point = tuple[int, int, int | None]
 
@@ -104,6 +105,15 @@ class Market:
         """Return the last quarter of an hour, one point a second that had a price."""
         return list(self._points.get((environment, symbol), ()))
 
+    def add_older(self, environment: str, symbol: str, older: list[tuple[int, int]]) -> None:
+        """Put (at_us, price_usd_e6) before the oldest point that is known, ascending."""
+        points = self._points.setdefault((environment, symbol), deque(maxlen=HISTORY_POINTS))
+        oldest = points[0][0] if points else None
+        fitting = [point for point in older if oldest is None or point[0] < oldest]
+        room = HISTORY_POINTS - len(points)
+        if room > 0:
+            points.extendleft((at_us, price, None) for at_us, price in reversed(fitting[-room:]))
+
     def live_events(self, environment: str) -> list[Snapshot]:
         """Return the environment's events, the next to close first; closed ones come last."""
         now = self._clock.market_us()
@@ -158,12 +168,9 @@ class Market:
             points.append(point)
 
     def _history(self, message: PriceHistory) -> None:
-        key = (message.environment, message.symbol)
-        if self._points.get(key):
-            return
-        after = message.at_us - HISTORY_POINTS * SECOND_US
-        old: list[Point] = [(at, price, None) for at, price in message.minutes if at > after]
-        self._points[key] = deque(old, maxlen=HISTORY_POINTS)
+        after = message.at_us - HISTORY_US
+        minutes = [(at_us, price) for at_us, price in message.minutes if at_us > after]
+        self.add_older(message.environment, message.symbol, minutes)
 
     def _snapshot(self, message: Snapshot) -> None:
         key = (message.environment, message.event_ticker)

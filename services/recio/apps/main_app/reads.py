@@ -16,7 +16,7 @@ from recio.domain.account_config import Risk
 from recio.domain.figures import Ended
 from recio.domain.risk import Exposure, breaches
 from recio.domain.tickers import new_york_day_start_us
-from recio.domain.units import USD_E6, time_us
+from recio.domain.units import USD_E6, as_datetime, time_us
 from recio.engine.records import read_entry
 from recio.ports import Transaction
 
@@ -218,6 +218,26 @@ def _worst_today(at_stake: Exposure, limits: Risk) -> int | None:
     held = sum(item.cost_usd_e6 for item in at_stake.held)
     lost = max(-at_stake.result_today_usd_e6, 0)
     return min(by_limits, lost + at_stake.cash_usd_e6 + held)
+
+
+async def price_history(
+    tx: Transaction, environment: str, symbol: str, after_us: int, before_us: int
+) -> list[tuple[int, int]]:
+    """Return (at_us, price_usd_e6) of seconds, and of minutes before the first second, ascending."""
+    span = (environment, symbol, as_datetime(after_us), as_datetime(before_us))
+    seconds = await tx.fetch(
+        "SELECT at, coalesce(index_usd_e6, spot_usd_e6) FROM market.prices"
+        " WHERE environment = %s AND symbol = %s AND at > %s AND at < %s ORDER BY at",
+        *span,
+    )
+    minutes = await tx.fetch(
+        "SELECT at, close_usd_e6 FROM market.minutes"
+        " WHERE environment = %s AND symbol = %s AND at > %s AND at < %s ORDER BY at",
+        *span,
+    )
+    first = seconds[0][0] if seconds else None
+    older = [row for row in minutes if first is None or row[0] < first]
+    return [(time_us(at), price) for at, price in (*older, *seconds)]
 
 
 async def overrides(tx: Transaction, account: str) -> Row | None:

@@ -14,12 +14,12 @@ from uuid import UUID
 import msgspec
 
 from recio.adapters.postgres import gate
-from recio.adapters.postgres.config import effective_config
 from recio.adapters.postgres.switches import effective_switch
+from recio.adapters.postgres.trades import live_trades
 from recio.apps.main_app import reads
 from recio.apps.main_app.market import Market
 from recio.domain import fees, risk
-from recio.domain.account_config import Model
+from recio.domain.account_config import AccountConfig
 from recio.domain.errors import Rejected
 from recio.domain.intents import Intent, Purpose, Source, derived_id
 from recio.domain.messages import MarketInfo, Snapshot, StrikeRow
@@ -31,8 +31,8 @@ from recio.ports import Clock, Transaction
 VALID_US: Final = 15 * SECOND_US
 """Market time from Enter to the gate. The gate answers in milliseconds; at 20 times the wall's
 speed this is still 0.75 s."""
-LOWEST_E4: Final = 1
-HIGHEST_E4: Final = 9_999
+CENT_E4: Final = 100
+ACTIVE: Final = "active"
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +57,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     row: StrikeRow
     seen: SideView
+    config: AccountConfig
     info: MarketInfo | None
     trade: dict[str, Any] | None = None
 
@@ -67,7 +68,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def see(
-    tx: Transaction, market: Market, ticket: Ticket, *, environment: str, model: Model
+    tx: Transaction, market: Market, ticket: Ticket, *, environment: str, config: AccountConfig
 ) -> Sight:
     """Return what is known of the ticket's market and trade.
 
@@ -91,12 +92,15 @@ async def see(
         raise Rejected(f"no live strike table shows {ticket.market_ticker}")
     snapshot, row = found
     info = market.market_info(environment, snapshot.event_ticker, row.ticker)
-    seen = view(snapshot, row, ticket.side, model)
-    return Sight(snapshot=snapshot, row=row, seen=seen, info=info, trade=trade)
+    seen = view(snapshot, row, ticket.side, config.strategy.model)
+    return Sight(snapshot=snapshot, row=row, seen=seen, config=config, info=info, trade=trade)
 
 
 def limit_e4(ticket: Ticket, sight: Sight) -> int:
     """Return the limit price on the ticket's side.
+
+    Slippage goes to whole cents, which every price grid has; an entry's never beyond the account's
+    highest price.
 
     Raises:
         Rejected: that side of the book is empty.
@@ -109,8 +113,13 @@ def limit_e4(ticket: Ticket, sight: Sight) -> int:
         raise Rejected(
             f"nobody {'offers' if is_entry else 'bids for'} {ticket.side} of {ticket.market_ticker}"
         )
-    limit = best + ticket.slippage_e4 if is_entry else best - ticket.slippage_e4
-    return max(LOWEST_E4, min(HIGHEST_E4, limit))
+    if not ticket.slippage_e4:
+        return best
+    if is_entry:
+        most = sight.config.risk.max_price_cents * CENT_E4
+        return max(best, min(best // CENT_E4 * CENT_E4 + ticket.slippage_e4, most))
+    least = -(-best // CENT_E4) * CENT_E4 - ticket.slippage_e4
+    return min(best, max(least, CENT_E4))
 
 
 def intent(ticket: Ticket, sight: Sight, *, key: UUID, clock: Clock, name: str) -> Intent:
@@ -160,29 +169,35 @@ async def preview(tx: Transaction, wish: Intent, sight: Sight) -> dict[str, Any]
         "p_e6": p_e6,
         "break_even_e6": fees.break_even_e6(price, sight.fee_multiplier_e6),
         "edge_e4": None if p_e6 is None else p_e6 // 100 - price - fee_each,
-        "refusals": await _entry_refusals(tx, wish, reserve),
+        "refusals": await _entry_refusals(tx, wish, sight, reserve),
     }
 
 
-async def _entry_refusals(tx: Transaction, wish: Intent, reserve: int) -> list[str]:
-    config = await effective_config(tx, wish.account)
+async def _entry_refusals(tx: Transaction, wish: Intent, sight: Sight, reserve: int) -> list[str]:
     at_stake = await gate.exposure(
         tx,
         wish.account,
         now_us=wish.at_us,
         day_start_us=new_york_day_start_us(wish.at_us),
     )
-    return list(
-        risk.check_entry(
-            wish,
-            config.risk,
-            at_stake,
-            switch=await effective_switch(tx, wish.account),
-            now_us=wish.at_us,
-            reserve=reserve,
-            fleet=None,
-        )
+    limits = risk.check_entry(
+        wish,
+        sight.config.risk,
+        at_stake,
+        switch=await effective_switch(tx, wish.account),
+        now_us=wish.at_us,
+        reserve=reserve,
+        fleet=None,
     )
+    refusals = [*limits]
+    if sight.info is not None and sight.info.status != ACTIVE:
+        refusals.append(f"market is {sight.info.status}, not active")
+    refusals += [
+        f"trade {trade.number} is in this market already"
+        for trade in await live_trades(tx, wish.account)
+        if trade.market_ticker == wish.market_ticker
+    ]
+    return refusals
 
 
 async def _preview_exit(tx: Transaction, wish: Intent, sight: Sight) -> dict[str, Any]:

@@ -98,7 +98,7 @@ async def _see(tx: Transaction, desk: Desk, ticket: tickets.Ticket) -> tickets.S
         desk.market,
         ticket,
         environment=desk.environment_of(ticket.account),
-        model=desk.accounts.model_of(ticket.account),
+        config=desk.config_of(ticket.account),
     )
 
 
