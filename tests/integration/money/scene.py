@@ -285,8 +285,10 @@ class Scene:
     async def send(self, order_id: UUID) -> None:
         """Claim an order as the executor does, under whatever epoch holds."""
         async with self.database.transaction() as tx:
+            # Renewed long ago: whoever comes takes the lease over at once.
+            long_ago_us = self.clock.wall_us() - 3600 * SECOND_US
             epoch = await leases.acquire(
-                tx, self.account, "trade_executor", UUID(int=1), wall_us=self.clock.wall_us()
+                tx, self.account, "trade_executor", UUID(int=1), wall_us=long_ago_us
             )
             assert epoch is not None
             row = await self._order(tx, order_id)
@@ -347,12 +349,12 @@ class Scene:
         }
         return ExchangeFill(**fields | changes)
 
-    async def fill_of(self, order_id: UUID, **changes: Any) -> ExchangeFill:
+    async def fill_of(self, ours: UUID, **changes: Any) -> ExchangeFill:
         """Return a fill of an order of ours, at its limit, whole."""
-        order = (await self.order(order_id)).order
+        order = (await self.order(ours)).order
         fields = {
-            "order_id": exchange_id(order_id),
-            "client_order_id": str(order_id),
+            "order_id": exchange_id(ours),
+            "client_order_id": str(ours),
             "ticker": order.market_ticker,
             "book_side": order.book_side,
             "yes_price_e4": order.yes_price_e4,

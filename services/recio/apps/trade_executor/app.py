@@ -91,6 +91,7 @@ class Executor:
         if epoch != self._epoch:
             self._context.log.info("lease epoch is %s, was %s", epoch, self._epoch)
             self._epoch, self._is_recovered = epoch, False
+            self._wake.now()
 
     async def _doubt_what_was_claimed(self) -> None:
         """Whatever an earlier holder had claimed may be at the exchange: nobody here knows."""
