@@ -25,7 +25,7 @@ EQUAL = re.compile(
 
 def up(state: Path, *options: str) -> str:
     """Run ``recio up`` to its end and return what it printed."""
-    done = subprocess.run(  # noqa: S603 (our own command)
+    done = subprocess.run(
         [sys.executable, "-m", "recio", "up", "--state", str(state), *options],
         cwd=ROOT,
         capture_output=True,
