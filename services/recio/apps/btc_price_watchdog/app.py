@@ -204,9 +204,14 @@ class PriceWatch:
                     await market_history.write_minutes(tx, environment, minutes)
         except Unavailable as error:
             self._context.log.warning("%d seconds wait for the database: %s", len(seconds), error)
-        else:
-            del self._waiting[: len(seconds)]
-            del self._minutes[: len(minutes)]
+            return
+        except Rejected as error:
+            # Refused once, refused for ever: told and given up.
+            self._context.log.error(  # noqa: TRY400 (no fault of ours)
+                "%d seconds cannot be stored: %s", len(seconds), error
+            )
+        del self._waiting[: len(seconds)]
+        del self._minutes[: len(minutes)]
 
     # What people and probes see.
 

@@ -40,9 +40,13 @@ class SymbolPrices:
         self._minutes: list[MinuteRow] = []
 
     def take_tick(self, tick: FeedTick) -> None:
-        """Take a venue's price; an older one than the last of that venue is refused."""
+        """Take a venue's price.
+
+        One that is older than the venue's last, or lies in the future, is refused.
+        """
         before = self._ticks.get(tick.source)
-        if before is not None and tick.at_us < before.at_us:
+        is_old = before is not None and tick.at_us < before.at_us
+        if is_old or tick.at_us > tick.seen_us + FUTURE_US:
             self.refused += 1
             return
         self._ticks[tick.source] = tick
@@ -116,7 +120,7 @@ class SymbolPrices:
 
     def _spot(self, now_us: int) -> int | None:
         prices = sorted(
-            tick.price_usd_e6 for tick in self._ticks.values() if now_us - tick.seen_us <= FRESH_US
+            tick.price_usd_e6 for tick in self._ticks.values() if _is_fresh(tick, now_us)
         )
         count = len(prices)
         if count == 2 and (prices[1] - prices[0]) * 1_000_000 > prices[0] * APART_E6:  # noqa: PLR2004
@@ -139,8 +143,7 @@ class SymbolPrices:
         return index is not None and index.at_us >= oldest_us and self._index_seen_us >= oldest_us
 
     def _state(self, tick: FeedTick, now_us: int) -> SourceState:
-        is_fresh = now_us - tick.seen_us <= FRESH_US
-        return SourceState(tick.source, tick.price_usd_e6, tick.at_us, is_fresh)
+        return SourceState(tick.source, tick.price_usd_e6, tick.at_us, _is_fresh(tick, now_us))
 
     def _newest_us(self, now_us: int) -> int:
         times = [tick.at_us for tick in self._ticks.values()]
@@ -165,3 +168,8 @@ class SymbolPrices:
             if at_us < last_at_us:
                 return
         self._last = (at_us, price, source)
+
+
+def _is_fresh(tick: FeedTick, now_us: int) -> bool:
+    # A venue's first frame may tell of a trade long ago.
+    return now_us - min(tick.at_us, tick.seen_us) <= FRESH_US

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -28,14 +30,9 @@ from recio.apps.kalshi_api_watchdog.listing import Listing, LiveEvent
 from recio.apps.kalshi_api_watchdog.quotes import EventQuotes
 from recio.domain.book import OrderBook
 from recio.domain.errors import Rejected, Unavailable
-from recio.domain.messages import (
-    EventMarkets,
-    ExchangeStatus,
-    MarketQuote,
-    Message,
-)
+from recio.domain.messages import EventMarkets, ExchangeStatus, MarketQuote, Message
 from recio.domain.units import MINUTE_US, SECOND_US
-from recio.ports import Clock
+from recio.ports import Clock, Transaction
 from recio.runtime.service import Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 
@@ -205,8 +202,9 @@ class MarketWatch:
             self._context.log.warning(
                 "%s is refused with %d: %s", event.key, event.code, event.message
             )
-            self._followed.pop(event.key.partition(" ")[2], None)
-            await self._stream.drop(event.key)  # The next look subscribes again.
+            if event_ticker := event.key.partition(" ")[2]:
+                self._followed.pop(event_ticker, None)  # The next look subscribes again.
+                await self._stream.drop(event.key)
         elif isinstance(event, Disconnected):
             self._context.log.warning("the exchange's stream is gone: %s", event.reason)
             await self._tell_books(is_full=True)
@@ -318,22 +316,39 @@ class MarketWatch:
 
     async def _write_batch(self) -> None:
         self._take_tops()
-        events, self._unwritten = self._unwritten, {}
-        tops, self._tops = self._tops, []
-        if not events and not tops:
-            return
+        while self._unwritten:
+            ticker, event = next(iter(self._unwritten.items()))
+            if not await self._store(
+                f"event {ticker}", partial(market_history.write_event, event=event)
+            ):
+                return
+            if self._unwritten.get(ticker) is event:
+                del self._unwritten[ticker]
+        tops = self._tops[-MOST_WAITING:]
+        environment = self._context.environment
+        if tops and await self._store(
+            f"{len(tops)} tops of books",
+            partial(market_history.write_book_tops, environment=environment, rows=tops),
+        ):
+            self._tops = [top for top in self._tops if top[0] > tops[-1][0]]
+
+    async def _store(self, what: str, write: Callable[[Transaction], Awaitable[None]]) -> bool:
+        """Store something; return False if the database is not there, so that it waits.
+
+        What the database refuses is told and given up: it would be refused again.
+        """
         try:
             async with self._context.database.transaction() as tx:
-                for event in events.values():
-                    await market_history.write_event(tx, event)
-                if tops:
-                    await market_history.write_book_tops(tx, self._context.environment, tops)
+                await write(tx)
         except Unavailable as error:
-            self._unwritten = {**events, **self._unwritten}
-            self._tops = [*tops, *self._tops][-MOST_WAITING:]
-            self._context.log.warning("%d events wait for the database: %s", len(events), error)
+            self._context.log.warning("%s must wait for the database: %s", what, error)
+            return False
+        except Rejected as error:
+            self._context.log.error("%s cannot be stored: %s", what, error)  # noqa: TRY400 (no fault of ours)
+        return True
 
     def _take_tops(self) -> None:
+        del self._tops[:-MOST_WAITING]
         now_us = self._context.clock.market_us()
         earliest_us = now_us - int(self._settings.tops_seconds * SECOND_US)
         for event in self.listing.events.values():

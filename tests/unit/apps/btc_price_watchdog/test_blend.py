@@ -92,6 +92,12 @@ def test_an_old_value_that_arrives_now_is_not_fresh():
     assert prices.update(NOW).index_usd_e6 is None
 
 
+def test_a_trade_of_long_ago_that_is_told_now_is_not_fresh():
+    """A venue's first frame after connecting tells its last trade."""
+    update = blend(FeedTick("a", "BTC", 99 * USD, NOW - FRESH_US - 1, NOW))
+    assert (update.spot_usd_e6, update.sources[0].is_fresh) == (None, False)
+
+
 def test_times_that_go_back_or_lie_ahead_are_refused_and_counted():
     """Clock jumps of a venue or of the exchange."""
     prices = SymbolPrices("paper", "BTC")
@@ -100,7 +106,9 @@ def test_times_that_go_back_or_lie_ahead_are_refused_and_counted():
     assert not prices.take_index(index(101, NOW + 60 * SECOND_US), NOW)
     prices.take_tick(tick("a", 100))
     prices.take_tick(tick("a", 99, NOW - 1))
-    assert prices.refused == 3
+    prices.take_tick(FeedTick("a", "BTC", 99 * USD, NOW + 3600 * SECOND_US, NOW))
+    prices.take_tick(tick("a", 100, NOW + 1))
+    assert prices.refused == 4
     assert prices.update(NOW).spot_usd_e6 == 100 * USD
 
 
