@@ -264,13 +264,19 @@ class MarketWatch:
             await self._tell_status()
 
     async def _tell_changed(self) -> None:
+        """Store, then publish: the gate must know a market before anybody can wish for it."""
         now_us = self._context.clock.market_us()
+        messages = []
         for event in tuple(self.listing.events.values()):
             if event.changed:
                 event.changed = False
                 message = event.message(self._context.environment, now_us)
                 self._unwritten[event.event_ticker] = message
-                await self._publish("markets", message)
+                messages.append(message)
+        if messages:
+            await self._write_events()
+        for message in messages:
+            await self._publish("markets", message)
 
     async def watch_status(self) -> None:
         """Read the exchange's status for ever; no answer is unknown, not closed."""
@@ -314,16 +320,22 @@ class MarketWatch:
             await self._context.clock.sleep_market(self._settings.write_seconds)
             await self._write_batch()
 
-    async def _write_batch(self) -> None:
-        self._take_tops()
+    async def _write_events(self) -> bool:
+        """Store every event that changed; False if the database is not there."""
         while self._unwritten:
             ticker, event = next(iter(self._unwritten.items()))
             if not await self._store(
                 f"event {ticker}", partial(market_history.write_event, event=event)
             ):
-                return
+                return False
             if self._unwritten.get(ticker) is event:
                 del self._unwritten[ticker]
+        return True
+
+    async def _write_batch(self) -> None:
+        self._take_tops()
+        if not await self._write_events():
+            return
         tops = self._tops[-MOST_WAITING:]
         environment = self._context.environment
         if tops and await self._store(
