@@ -15,7 +15,13 @@ from recio.domain.account_config import Topology
 from recio.domain.errors import InvalidValue
 from recio.domain.units import format_time_us, parse_time_us
 from recio.runtime.clock import SPEED_MOST, wall_us
-from recio.runtime.local.options import UI_PORT, UpOptions
+from recio.runtime.local.options import (
+    EXAMPLE_FILE,
+    EXAMPLE_FOLDER,
+    RECORDING_FILE,
+    UI_PORT,
+    UpOptions,
+)
 
 EXAMPLES: Final = """examples:
   recio up                                     about 12 minutes before an hourly close
@@ -26,9 +32,6 @@ EXAMPLES: Final = """examples:
   recio up --live-prices                       real prices of now instead of the recording
   recio up --accounts 3 --topology Pooled      three accounts in one process
 """
-EXAMPLES: Final = Path("k8s/examples")
-ACCOUNT_FILE: Final = "paper-account.yaml"
-RECORDING_ACCOUNT_FILE: Final = "recording-account.yaml"
 RECORDING_DEFAULT: Final = "26MAY130915-15"
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -53,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--account-file",
         type=Path,
-        help=f"TradingAccount document (default {EXAMPLES / ACCOUNT_FILE}, "
-        f"with --recording {RECORDING_ACCOUNT_FILE})",
+        help=f"TradingAccount document (default {EXAMPLE_FOLDER / EXAMPLE_FILE}, "
+        f"for a recorded market {RECORDING_FILE})",
     )
     parser.add_argument("--state", type=Path, default=Path(".state"), help="directory (.state)")
     parser.add_argument("--port", type=int, default=UI_PORT, help=f"of the page ({UI_PORT})")
@@ -89,8 +92,7 @@ def options(arguments: argparse.Namespace) -> UpOptions:
         raise InvalidValue("--start: live prices have one time, the present")
     return UpOptions(
         state=arguments.state,
-        account_file=arguments.account_file
-        or _account_file(is_recording=bool(arguments.recording)),
+        account_file=arguments.account_file,
         accounts=arguments.accounts,
         speed=arguments.speed,
         start_us=parse_time_us(arguments.start) if arguments.start else None,
@@ -124,8 +126,3 @@ def period_seconds(text: str) -> int:
 def say(line: str) -> None:
     """Print one line of progress with the time of day."""
     print(f"{format_time_us(wall_us())[11:19]} {line}", flush=True)
-
-
-def _account_file(*, is_recording: bool) -> Path:
-    example = EXAMPLES / (RECORDING_ACCOUNT_FILE if is_recording else ACCOUNT_FILE)
-    return example if example.exists() else Path(__file__).resolve().parents[2] / example

@@ -3,7 +3,7 @@
 Live, market time is wall time. In a paper environment several processes share
 ``market = t0 + (CLOCK_MONOTONIC - m0) * speed``; the three numbers stand in ``ops.environments``
 with the machine's boot id, because the monotonic clock begins anew at each boot. In a stepped run
-both times are the event loop's own, which jumps.
+the event loop's own time takes the place of CLOCK_MONOTONIC, and jumps.
 
 Invariant: market time never runs backwards in a process.
 """
@@ -11,6 +11,7 @@ Invariant: market time never runs backwards in a process.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,26 +118,32 @@ class VirtualTime(Protocol):
 
 
 class SteppedClock:
-    """Market and wall time are the virtual loop's, which began at ``start_us``."""
+    """Wall time is the virtual loop's; market time runs ``speed`` times faster, as in a live run.
 
-    def __init__(self, loop: VirtualTime, start_us: int) -> None:
+    With a speed above 1 what happens by the wall (leases, heartbeats, polls) happens less often in
+    a period of market time: that is most of what a stepped run would otherwise spend its time on.
+    """
+
+    def __init__(self, loop: VirtualTime, start_us: int, *, speed: int = 1) -> None:
         self._loop = loop
         self._start_us = start_us
+        self._speed = speed
 
     def market_us(self) -> int:
         """Microseconds since 1970 UTC on the market's clock."""
-        return self._start_us + self._loop.now_us
+        return self._start_us + self._loop.now_us * self._speed
 
     def wall_us(self) -> int:
-        """Return the same as market time: a stepped run has one time."""
+        """Microseconds since 1970 UTC on the wall."""
         return self._start_us + self._loop.now_us
 
     async def sleep_market(self, seconds: float) -> None:
-        """Sleep for seconds of market time."""
-        await asyncio.sleep(seconds)
+        """Sleep for seconds of market time, never less: who wakes too early would spin."""
+        steps = math.ceil(seconds * SECOND_US / self._speed)
+        await asyncio.sleep(steps / SECOND_US)
 
     async def sleep_wall(self, seconds: float) -> None:
-        """Sleep for seconds of wall time, which is the same here."""
+        """Sleep for seconds of wall time."""
         await asyncio.sleep(seconds)
 
 

@@ -64,6 +64,20 @@ def test_a_stepped_clock_jumps_with_its_loop():
     assert stepped.run(scenario(), loop=loop) == (START_US + 3_600_500_000,) * 2
 
 
+@given(st.integers(1, 20), st.integers(1, 10_000_000))
+def test_a_stepped_sleep_is_never_too_short(speed, sleep_us):
+    """Whoever sleeps until something is due finds it due, whatever the speed."""
+    loop = stepped.SteppedLoop()
+    made = SteppedClock(loop, START_US, speed=speed)
+
+    async def scenario():
+        await made.sleep_market(sleep_us / 1_000_000)
+        return made.market_us() - START_US
+
+    slept_us = stepped.run(scenario(), loop=loop)
+    assert sleep_us <= slept_us < sleep_us + 2 * speed
+
+
 def test_a_sleep_in_market_time_is_shorter_at_speed(monkeypatch):
     """Ten seconds of market time at speed 20 are half a second of sleep."""
     slept = []

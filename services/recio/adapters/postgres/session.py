@@ -38,6 +38,10 @@ from recio.ports import Notification
 PREPARED_MOST: Final = 500
 """Statements kept prepared on a connection; beyond it all are forgotten and made anew."""
 
+SPINS: Final = 150
+"""How often a blocking session looks for its answer before it sleeps: an answer takes some 100 µs,
+being woken up costs as much again."""
+
 _AUTO: Final = adapt.PyFormat.AUTO
 _SYNC: Final = pq.ExecStatus.PIPELINE_SYNC
 _FAILED: Final = pq.ExecStatus.FATAL_ERROR
@@ -327,9 +331,12 @@ class BlockingSession(Session):
     def _exchange(self, waiting: _Waiting) -> None:
         pgconn = self._pgconn
         is_unsent = True
+        spins = SPINS
         while not self._take(waiting):
             is_unsent = is_unsent and bool(pgconn.flush())
-            if not self._wait(is_unsent=is_unsent):
+            if spins > 0:
+                spins -= 1
+            elif not self._wait(is_unsent=is_unsent):
                 self.close()
                 raise DatabaseUnavailable(f"no answer from PostgreSQL within {self._timeout_s} s")
             pgconn.consume_input()

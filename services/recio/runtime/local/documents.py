@@ -18,9 +18,16 @@ from recio.domain.account_config import (
 )
 from recio.domain.errors import Rejected
 from recio.runtime import modes
+from recio.runtime.local.options import EXAMPLE_FILE, EXAMPLE_FOLDER, RECORDING_FILE
 from recio.runtime.local.start import World
 
 ACCOUNTS_MOST: Final = 20
+
+
+def example(*, is_recording: bool) -> Path:
+    """Return the example account of a world: from the working directory, else the repository's."""
+    path = EXAMPLE_FOLDER / (RECORDING_FILE if is_recording else EXAMPLE_FILE)
+    return path if path.exists() else Path(__file__).resolve().parents[4] / path
 
 
 def read_document(path: Path) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Ground:
     """A locked state directory, the accounts of the run, and the world that its books began in."""
 
     state: StateDirectory
+    account_file: Path
     documents: Sequence[tuple[dict[str, Any], AccountConfig]]
     world: World
 
@@ -55,18 +56,21 @@ def lay(options: UpOptions, undo: ExitStack, say: Say) -> Ground:
         Rejected: a document, or options that contradict what is there.
         Broken: the directory cannot be used.
     """
-    accounts = documents.paper_accounts(
-        options.account_file,
-        number=options.accounts,
-        topology=options.topology,
-    )
+    if options.account_file is not None:
+        # A bad document is told of before anything is touched.
+        _accounts(options, options.account_file)
     state = StateDirectory(options.state)
     state.lock()
     undo.callback(state.unlock)
     if options.is_fresh and (aside := state.set_aside()) is not None:
         say(f"a fresh start: what was there is now in {aside}")
     world = start.world_of(options, state.path)
-    return Ground(state, documents.fitted(accounts, world), world)
+    path = options.account_file or documents.example(is_recording=bool(world.recording))
+    return Ground(state, path, documents.fitted(_accounts(options, path), world), world)
+
+
+def _accounts(options: UpOptions, path: Path) -> list[tuple[dict[str, Any], AccountConfig]]:
+    return documents.paper_accounts(path, number=options.accounts, topology=options.topology)
 
 
 def open_store(
@@ -88,7 +92,7 @@ def open_store(
     applied = prepare.apply_migrations(owner_url, say)
     say(f"the schema is up to date ({len(applied)} migrations applied now)")
     names = ", ".join(config.name for config in ground.accounts)
-    say(f"applying {options.account_file} (accounts: {names})")
+    say(f"applying {ground.account_file} (accounts: {names})")
     prepared = uvloop.run(
         prepare.prepare(
             owner_url,

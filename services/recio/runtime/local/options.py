@@ -10,19 +10,22 @@ from recio.domain.account_config import Topology
 UI_PORT = 3000
 DATABASE = "recio"
 ENVIRONMENT = "paper"
+EXAMPLE_FOLDER = Path("k8s/examples")
+EXAMPLE_FILE = "paper-account.yaml"
+RECORDING_FILE = "recording-account.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpOptions:
     """The options of a local run.
 
-    ``start_us`` counts only for a fresh state. ``recording`` plays the recorded 15-minute market
+    ``account_file`` None is the example that fits the world. ``start_us`` counts only for a fresh state. ``recording`` plays the recorded 15-minute market
     instead of the hourly ladder. ``fast_seconds`` runs that much market time stepped, in one
     process, and ends. ``database_url`` and ``redis_url`` replace the embedded servers.
     """
 
     state: Path
-    account_file: Path
+    account_file: Path | None = None
     accounts: int = 1
     speed: int = 1
     start_us: int | None = None
