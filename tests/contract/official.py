@@ -545,6 +545,7 @@ class OfficialMember:
             "raw", member=self._member, method=method, path=path, **content
         )
         assert "lost" not in answer, answer
+        assert answer["misfits"] == [], f"{method} {path} does not fit the official models"
         return Answer(answer["status"], answer["data"], answer["headers"])
 
     async def sign(self, method: str, path: str) -> dict[str, str]:

@@ -22,6 +22,9 @@ MODULES: Final = (
     "access",
     "venue",
     "market_data",
+    "taking",
+    "resting",
+    "changing",
 )
 
 NO_ED25519: Final = "the client signs with RSA only before 3.31.0"

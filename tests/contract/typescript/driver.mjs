@@ -1,8 +1,8 @@
 // Lets the contract suite speak through the official TypeScript client: one JSON line in, one out.
 //
 //   {id, do: "join", member: {base, keyId?, pem?, timeoutMs}}         -> {id, member: 1}
-//   {id, do: "call", member, api: "orders", method, args}             -> {id, status, data, misfits}
-//   {id, do: "raw", member, method, path, body?, text?}               -> {id, status, data, headers}
+//   {id, do: "call", member, api: "orders", method, args}             -> {id, status, data, headers, misfits}
+//   {id, do: "raw", member, method, path, body?, text?}               -> the same
 //   {id, do: "sign", member, method, path}                            -> {id, headers}
 //   {id, do: "skew", milliseconds}                                    -> {id}
 //   {id, do: "check", model, value}                                   -> {id, misfits}
@@ -96,6 +96,13 @@ async function attempt(request) {
   }
 }
 
+/** An answer with what in it does not fit what the client declares for its method, if it has one. */
+function checked(answer, method) {
+  const isSuccess = answer.status >= 200 && answer.status < 300;
+  const isDeclared = isSuccess && method !== undefined;
+  return { ...answer, misfits: isDeclared ? shapes.misfits(method, answer.status, answer.data) : [] };
+}
+
 const actions = {
   join({ member }) {
     members.set(++lastNumber, new Member(member));
@@ -106,17 +113,16 @@ const actions = {
     const target = members.get(member)[api];
     // JSON has no undefined; the client leaves only that out of a query.
     const given = args.map((each) => (each === null ? undefined : each));
-    const answer = await attempt(() => target[method](...given));
-    const isSuccess = answer.status >= 200 && answer.status < 300;
-    return { ...answer, misfits: isSuccess ? shapes.misfits(method, answer.status, answer.data) : [] };
+    return checked(await attempt(() => target[method](...given)), method);
   },
 
-  raw({ member, method, path, body, text }) {
+  async raw({ member, method, path, body, text }) {
     const { base, exchange } = members.get(member);
     const headers = { "Content-Type": "application/json" };
     // As bytes, a text that is no JSON goes out as it is.
     const data = text === undefined ? body : Buffer.from(text);
-    return attempt(() => exchange.axios.request({ method, url: base + path, data, headers }));
+    const answer = await attempt(() => exchange.axios.request({ method, url: base + path, data, headers }));
+    return checked(answer, shapes.methodOf(method, path));
   },
 
   sign({ member, method, path }) {

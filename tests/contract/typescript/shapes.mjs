@@ -14,6 +14,8 @@ export class Shapes {
     this.enums = new Map();
     this.answers = new Map();
     this.statuses = new Map();
+    this.endpoints = [];
+    this.#readEndpoints(readFileSync(join(packageDirectory, "README.md"), "utf8"));
     const models = join(packageDirectory, "dist", "models");
     for (const name of readdirSync(models).filter((each) => each.endsWith(".d.ts"))) {
       this.#readModels(readFileSync(join(models, name), "utf8"));
@@ -46,6 +48,19 @@ export class Shapes {
     return found;
   }
 
+  /** The client's method for an endpoint ("GET", "/markets/ABC"), or undefined. */
+  methodOf(verb, path) {
+    const parts = path.split("?")[0].split("/");
+    const fits = ({ verb: own, parts: pattern }) =>
+      own === verb &&
+      pattern.length === parts.length &&
+      pattern.every((each, index) => each.startsWith("{") || each === parts[index]);
+    const found = this.endpoints.filter(fits);
+    // A fixed path wins over one with a parameter in the same place.
+    found.sort((one, other) => one.path.split("{").length - other.path.split("{").length);
+    return found[0]?.method;
+  }
+
   /** What in a value does not fit a model. */
   modelMisfits(model, value) {
     const found = [];
@@ -64,6 +79,12 @@ export class Shapes {
     for (const [, name, body] of text.matchAll(/export declare const (\w+): \{\n([\s\S]*?)\n\}/g)) {
       const values = [...body.matchAll(/: "?([^";]*)"?;$/gm)].map(([, value]) => value);
       this.enums.set(name, new Set(values));
+    }
+  }
+
+  #readEndpoints(text) {
+    for (const [, method, verb, path] of text.matchAll(/^\*\w+\* \| \[\*\*(\w+)\*\*\]\S+ \| \*\*(\w+)\*\* (\S+) /gm)) {
+      this.endpoints.push({ method, verb, path, parts: path.split("/") });
     }
   }
 

@@ -120,7 +120,6 @@ def test_price_time_priority_between_members_and_house():
         ({"reduce_only": True}, 400, "invalid_order"),
         ({"count": "3000"}, 400, "insufficient_balance"),
         ({"order_group_id": "nobody"}, 404, "order_group_not_found"),
-        ({"time_in_force": FOK}, 409, "fill_or_kill_insufficient_resting_volume"),
     ],
     ids=str,
 )
@@ -131,6 +130,22 @@ def test_refusals_change_nothing_and_name_their_code(fields, status, code):
         got_status, body = await alice.order(**fields)
         assert (got_status, body["error"]["code"]) == (status, code)
         assert (await alice.get("/portfolio/orders"))["orders"] == []
+
+    run(scenario)
+
+
+def test_a_killed_order_takes_nothing_and_uses_up_its_name():
+    """A FOK order that cannot be filled is 409, trades nothing, and so does its name again."""
+
+    async def scenario(_venue, alice, _bob):
+        status, body = await alice.order(time_in_force=FOK, client_order_id="once")
+        code = "fill_or_kill_insufficient_resting_volume"
+        assert (status, body["error"]["code"]) == (409, code)
+        status, body = await alice.order(client_order_id="once")
+        assert (status, body["error"]["code"]) == (409, "order_already_exists")
+        assert (await alice.get("/portfolio/fills"))["fills"] == []
+        (killed,) = (await alice.get("/portfolio/orders"))["orders"]
+        assert (killed["status"], killed["fill_count_fp"]) == ("canceled", "0.00")
 
     run(scenario)
 

@@ -76,7 +76,8 @@ def create(state: State, account: Account, new: NewOrder) -> Order:
     """Accept an order, trade it, and rest, cancel or finish what is left.
 
     Raises:
-        Refusal: the order breaks a rule; nothing has changed then.
+        Refusal: the order breaks a rule; nothing has changed then, except that a killed order has
+            used up its client_order_id.
     """
     check_open_for_trading(state)
     market = _route(state, new.ticker, new.exchange_index)
@@ -87,6 +88,8 @@ def create(state: State, account: Account, new: NewOrder) -> Order:
     order = _draft(state, account, market, new)
     seen = preview.look(state, market, order)
     _check_crossing(state, order, seen)
+    if order.time_in_force == "fill_or_kill" and seen.left_e2:
+        raise _killed(state, order)
     capped = _cap_reduce_only(state, market, order)
     if order.remaining_e2 and not _is_post_only_cancel(order, seen):
         preview.check_money(state, account, market, order, preview.look(state, market, order))
@@ -278,12 +281,17 @@ def _check_crossing(state: State, order: Order, seen: preview.Preview) -> None:
     crosses = bool(seen.fills or seen.is_self_crossed or seen.canceled)
     if order.is_post_only and crosses and state.config.is_post_only_rejected:
         raise invalid_order("order would cross", details="post only cross")
-    if order.time_in_force == "fill_or_kill" and seen.left_e2:
-        raise Refusal(
-            409,
-            "fill_or_kill_insufficient_resting_volume",
-            "there is not enough resting volume to fill the order completely",
-        )
+
+
+def _killed(state: State, order: Order) -> Refusal:
+    # Kept as a canceled order: that is how its client_order_id stays used, also after a restart.
+    _enter(state, order)
+    resting.cancel(state, order, Reason.NONE)
+    return Refusal(
+        409,
+        "fill_or_kill_insufficient_resting_volume",
+        "there is not enough resting volume to fill the order completely",
+    )
 
 
 def _is_post_only_cancel(order: Order, seen: preview.Preview) -> bool:
