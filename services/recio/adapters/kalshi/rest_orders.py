@@ -124,9 +124,15 @@ class OrderCalls(Caller):
         updated_client_order_id: str | None = None,
         lane: Lane = Lane.ENTRY,
     ) -> model.OrderReply:
-        """Change price or size; ``total_qty_e2`` is what has filled plus what shall remain."""
+        """Change price or size; ``total_qty_e2`` is what has filled plus what shall remain.
+
+        Raises:
+            InvalidValue: the order's ticker is not known.
+        """
+        if order.ticker is None:
+            raise InvalidValue(f"amend {order.order_id}: expected the ticker of its market")
         body = wire_orders.AmendBody(
-            ticker=order.ticker or "",
+            ticker=order.ticker,
             side=side.value,
             price=wire.dollars(yes_price_e4),
             count=wire.count(total_qty_e2),

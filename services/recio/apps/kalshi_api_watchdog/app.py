@@ -41,6 +41,8 @@ CLOSED_TOLD_US: Final = 5 * MINUTE_US
 RETRY_S: Final = 2.0
 SLOW_RETRY_S: Final = 30.0
 IDLE_S: Final = 60.0
+LEAST_WAIT_US: Final = 1000
+"""However late an update is, others get their turn."""
 MOST_WAITING: Final = 100_000
 HASTE_US: Final = 3 * MINUTE_US
 
@@ -211,6 +213,7 @@ class MarketWatch:
             await self._tell_status()
         elif isinstance(event, Connected):
             self._look.set()
+            self._due.set()
             await self._tell_status()
 
     # What we say.
@@ -219,24 +222,26 @@ class MarketWatch:
         """Tell tops of books when they are due, for ever."""
         clock = self._context.clock
         while True:
-            if not self._quotes:
-                await self._due.wait()
+            if not self._quotes or not self._stream.heard_us:
+                await _sleep_or(self._due, clock, IDLE_S)
+                continue
             self._due.clear()
             await self._tell_books()
             due_us = min((each.due_us() for each in self._quotes.values()), default=0)
-            wait_us = due_us - clock.market_us()
-            if wait_us <= 0:
-                continue
+            wait_us = max(due_us - clock.market_us(), LEAST_WAIT_US)
             if any(each.has_changes for each in self._quotes.values()):
                 await clock.sleep_market(wait_us / SECOND_US)
             else:
                 await _sleep_or(self._due, clock, wait_us / SECOND_US)
 
     async def _tell_books(self, *, is_full: bool = False) -> None:
+        if not self._stream.heard_us:
+            return  # Never connected yet: nothing is known, not even that nothing is there.
         now_us = self._context.clock.market_us()
         for event_ticker, quotes in tuple(self._quotes.items()):
             event = self.listing.events.get(event_ticker)
             if event is None:
+                del self._quotes[event_ticker]
                 continue
             books = self._books(event)
             update = quotes.update(
