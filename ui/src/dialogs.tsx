@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, Refused, type Wish } from "./api";
 import { desk, useDesk } from "./desk";
-import { cents, contracts, edge, percent, say, sign, usd } from "./format";
+import { cents, contracts, edge, percent, say, moneySign, sign, usd } from "./format";
 import { shortTicker } from "./ledger";
 import { SettingsDialog } from "./settings";
 import { useStore } from "./store";
@@ -122,23 +122,23 @@ function OrderDialog(props: { wish: Wish }) {
               type="number"
               inputMode="numeric"
               min={1}
-              max={10000}
-              step={1}
+              max={isEntry ? 10000 : props.wish.qty_e2 / 100}
+              step={isEntry || props.wish.qty_e2 % 100 === 0 ? 1 : 0.01}
               value={quantity / 100}
               autoFocus
               onInput={(event) => {
                 const count = Math.round(Number(event.currentTarget.value) * 100);
-                if (count > 0) setQuantity(count);
+                if (count > 0 && (isEntry || count <= props.wish.qty_e2)) setQuantity(count);
               }}
             />
           </label>
-          <div class="times" role="group" aria-label="Multiple of the usual size">
+          {isEntry && <div class="times" role="group" aria-label="Multiple of the usual size">
             {[1, 2, 3].map((times) => (
               <button type="button" key={times} aria-pressed={quantity === props.wish.qty_e2 * times} onClick={() => setQuantity(props.wish.qty_e2 * times)}>
                 {times}×
               </button>
             ))}
-          </div>
+          </div>}
           <label>
             {isEntry ? "At most above the ask" : "At most below the bid"}
             <select value={slippage} onChange={(event) => setSlippage(Number(event.currentTarget.value))}>
@@ -154,8 +154,8 @@ function OrderDialog(props: { wish: Wish }) {
           <Line name={isEntry ? "Ask now" : "Bid now"} value={cents(live)} note={preview ? `${contracts(preview.available_e2)} there` : ""} tone={isWorse ? "down" : ""} />
           <Line name="Limit" value={cents(preview?.limit_price_e4)} note={isEntry ? "never more" : "never less"} />
           <Line name={isEntry ? "Cost, at most" : "Proceeds, at least"} value={usd(preview ? Math.abs(preview.cost_usd_e6) : null)} note={`fee ${usd(preview?.fee_usd_e6)}`} />
-          <Line name={isEntry ? "Worst case" : "Result at the limit"} value={usd(preview?.worst_usd_e6, true)} tone={sign(preview?.worst_usd_e6)} note={isEntry ? "all of it and the fees" : "after fees"} />
-          {isEntry && <Line name="Best case" value={usd(preview?.best_usd_e6, true)} tone={sign(preview?.best_usd_e6)} note="if it settles your way" />}
+          <Line name={isEntry ? "Worst case" : "Result at the limit"} value={usd(preview?.worst_usd_e6, true)} tone={moneySign(preview?.worst_usd_e6)} note={isEntry ? "all of it and the fees" : "after fees"} />
+          {isEntry && <Line name="Best case" value={usd(preview?.best_usd_e6, true)} tone={moneySign(preview?.best_usd_e6)} note="if it settles your way" />}
           {isEntry && <Line name="Model" value={percent(preview?.p_e6)} note={`breaks even at ${percent(preview?.break_even_e6)}`} />}
           {isEntry && <Line name="Edge at the limit" value={preview?.edge_e4 == null ? "–" : `${edge(preview.edge_e4)}¢`} tone={sign(preview?.edge_e4)} note="a contract, after fees" />}
         </dl>

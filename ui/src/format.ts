@@ -163,3 +163,8 @@ export function sign(value: Known<number> | undefined): "" | "up" | "down" {
   if (value == null || value === 0) return "";
   return value > 0 ? "up" : "down";
 }
+
+/** The sign of 1e-6 dollar as it is shown: less than half a cent has none. */
+export function moneySign(value: Known<number> | undefined): "" | "up" | "down" {
+  return value == null ? "" : sign(Math.round(value / 10_000));
+}

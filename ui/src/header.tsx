@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { api } from "./api";
 import { desk } from "./desk";
-import { age, clock, day, dollars, say, sign, usd } from "./format";
+import { age, clock, day, dollars, say, moneySign, usd } from "./format";
 import { isOver, strictest, useStore } from "./store";
 import type { Known } from "./wire";
 
@@ -18,6 +18,7 @@ export function ModeBanner() {
   const store = useStore();
   const account = store.account;
   const mode = account?.mode;
+  const { speed } = store;
   const isMixed = new Set(store.accounts.map((item) => item.mode)).size > 1;
   return (
     <header class={`mode mode-${mode ?? "none"}`} role="banner">
@@ -42,7 +43,7 @@ export function ModeBanner() {
       <span class="spring" />
       <Connection />
       <time class="mode-clock num" title="Market time, New York">
-        {store.hasData ? `${day(store.now())}, ${clock(store.now())}` : "–"} <small>ET</small>
+        {store.hasData ? `${day(store.now())}, ${clock(store.now())}` : "–"} <small>ET{speed > 1.2 && ` ×${Math.round(speed)}`}</small>
       </time>
       <button class="quiet for-keys" onClick={() => desk.open({ kind: "help" })} aria-label="Keyboard shortcuts">
         ?
@@ -127,7 +128,7 @@ export function Tiles() {
       <Tile label="Equity" title="Cash and positions at cost, with open trades at what they would bring now">
         {usd(money?.equity_usd_e6 == null ? null : money.equity_usd_e6 + (open ?? 0))}
       </Tile>
-      <Tile label="Day PnL" title="After fees, New York day: booked today, and open trades if closed now" tone={sign(today)}>
+      <Tile label="Day PnL" title="After fees, New York day: booked today, and open trades if closed now" tone={moneySign(today)}>
         {usd(today, true)}
         {money && <small class="dim"> booked {usd(money.result_today_usd_e6, true)}</small>}
       </Tile>

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "./api";
 import { desk } from "./desk";
-import { cents, clock, contracts, day, edge, percent, say, sign, strike, usd } from "./format";
+import { cents, clock, contracts, day, edge, percent, say, moneySign, sign, strike, usd } from "./format";
 import { isOver, useStore } from "./store";
 import { entryPrice, exitPrice } from "./trades";
 import type { Intent, Statistics, Trade } from "./wire";
@@ -101,8 +101,8 @@ function Log(props: { trades: Trade[] }) {
               <td>{cents(entryPrice(trade))}</td>
               <td>{cents(exitPrice(trade))}</td>
               <td class="wide dim">{usd(trade.fees_usd_e6)}</td>
-              <td class={`pnl ${sign(trade.pnl_usd_e6)}`}>{usd(trade.pnl_usd_e6, true)}</td>
-              <td class={`left ${sign(trade.pnl_usd_e6)}`}>
+              <td class={`pnl ${moneySign(trade.pnl_usd_e6)}`}>{usd(trade.pnl_usd_e6, true)}</td>
+              <td class={`left ${moneySign(trade.pnl_usd_e6)}`}>
                 <b>{letter}</b> <span class="dim">{how}</span>
               </td>
               <td class="left wide dim">{clock(trade.ended_at_us)}</td>
@@ -180,8 +180,8 @@ function Figures(props: { account: string | null; count: number }) {
   const isPaying = known.win_rate_e6 !== null && known.break_even_e6 !== null && known.win_rate_e6 > known.break_even_e6;
   const shown: [string, string, string][] = [
     ["Trades", String(known.trades), ""],
-    ["Result", usd(known.pnl_usd_e6, true), sign(known.pnl_usd_e6)],
-    ["Per trade", usd(known.expectancy_usd_e6, true), sign(known.expectancy_usd_e6)],
+    ["Result", usd(known.pnl_usd_e6, true), moneySign(known.pnl_usd_e6)],
+    ["Per trade", usd(known.expectancy_usd_e6, true), moneySign(known.expectancy_usd_e6)],
     ["Won", percent(known.win_rate_e6), isPaying ? "up" : "down"],
     ["Breaks even at", percent(known.break_even_e6), ""],
     ["Model said", percent(known.predicted_e6), ""],

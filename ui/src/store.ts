@@ -52,7 +52,8 @@ class Store {
   private seq = -1;
   private receivedMs = 0;
   private serverUs = 0;
-  private speed = 1;
+  /** how much faster than the wall market time runs */
+  speed = 1;
   private listeners = new Set<() => void>();
   private socket: WebSocket | null = null;
   private attempts = 0;

@@ -1,7 +1,7 @@
 // What is held now, what it would bring, and the button that closes it.
 
 import { desk } from "./desk";
-import { cents, clock, contracts, countdown, dollars, percent, say, sign, strike, usd } from "./format";
+import { cents, clock, contracts, countdown, dollars, percent, say, moneySign, strike, usd } from "./format";
 import { isOver, useStore } from "./store";
 import type { Stop, Trade } from "./wire";
 
@@ -93,7 +93,7 @@ function OpenTrade(props: { trade: Trade }) {
         <td>{cents(entryPrice(trade))}</td>
         <td>{cents(value?.bid_e4)}</td>
         <td>{percent(value?.p_e6, 0)}</td>
-        <td class={`pnl ${sign(value?.pnl_usd_e6)}`}>{usd(value?.pnl_usd_e6, true)}</td>
+        <td class={`pnl ${moneySign(value?.pnl_usd_e6)}`}>{usd(value?.pnl_usd_e6, true)}</td>
         <td>
           {held > 0 && trade.state !== "expired" ? (
             <button class="close" onClick={() => closeTrade(trade)} aria-label={`Close trade ${trade.number}`}>

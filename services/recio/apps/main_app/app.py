@@ -28,7 +28,7 @@ from recio.runtime.service import AsgiApp, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 
 TOPICS: Final = ("prices", "markets", "exchange_status", "snapshots", "changes", "health")
-SWEEP_S: Final = 30.0
+SWEEP_S: Final = 10.0
 FIRST_SWEEP_S: Final = 2.0
 
 

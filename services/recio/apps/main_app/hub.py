@@ -193,7 +193,8 @@ class Hub:
             else next((name for name, _ in self._market.prices), "")
         )
         event = self._event(environment, account, reader.wanted.event)
-        view = (account, environment, event, self._accounts.model_of(account))
+        model = self._accounts.model_of(account)
+        view = (account, environment, event, model, self._market.fillings)
         if view != reader.view:
             self._look_at(reader, account)
             reader.view, reader.environment, reader.event, reader.seq = view, environment, event, -1

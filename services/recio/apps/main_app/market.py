@@ -56,6 +56,7 @@ class Market:
         self._markets: dict[tuple[str, str], EventMarkets] = {}
         self._points: dict[tuple[str, str], deque[Point]] = {}
         self._changed: set[tuple[str, str]] = set()
+        self.fillings = 0  # how often older points came: open pages then need the whole again
         self.models: set[Model] = {Model.VOLATILITY}  # what any account trades on
 
     def apply(self, message: Message) -> None:
@@ -111,8 +112,10 @@ class Market:
         oldest = points[0][0] if points else None
         fitting = [point for point in older if oldest is None or point[0] < oldest]
         room = HISTORY_POINTS - len(points)
-        if room > 0:
+        if room > 0 and fitting:
             points.extendleft((at_us, price, None) for at_us, price in reversed(fitting[-room:]))
+            self.fillings += 1
+            self._board.wake()
 
     def live_events(self, environment: str) -> list[Snapshot]:
         """Return the environment's events, the next to close first; closed ones come last."""
