@@ -48,8 +48,9 @@ Point = Callable[[str], None]
 class TwoTimes:
     """Virtual time seen as market time and as wall time."""
 
-    def __init__(self, loop: SteppedLoop) -> None:
+    def __init__(self, loop: SteppedLoop, start_us: int = START_US) -> None:
         self._loop = loop
+        self._start_us = start_us
 
     @property
     def at_us(self) -> int:
@@ -58,7 +59,7 @@ class TwoTimes:
 
     def market_us(self) -> int:
         """Return market time."""
-        return START_US + self._loop.now_us
+        return self._start_us + self._loop.now_us
 
     def wall_us(self) -> int:
         """Return wall time."""

@@ -154,7 +154,7 @@ class Scene:
     @property
     def now_us(self) -> int:
         """Market time."""
-        return self.clock.at_us
+        return self.clock.market_us()
 
     # What there is.
 

@@ -515,6 +515,10 @@ class Interrupted:
         """Run one statement."""
         return await self._after(await self._tx.fetch_one(sql, *parameters))
 
+    async def fetch_many(self, *queries):
+        """Run statements that go out together, one by one as the server does."""
+        return [await self.fetch(query.sql, *query.params) for query in queries]
+
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_fill_that_is_booked_while_the_gate_adds_up_is_never_missed(scene, runner, number):
