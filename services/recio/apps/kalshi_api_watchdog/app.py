@@ -135,7 +135,8 @@ class MarketWatch:
         live = {event.event_ticker: tuple(event.markets) for event in events}
         self._event_of = {ticker: event for event in events for ticker in event.markets}
         for ticker in [ticker for ticker in self._followed if ticker not in live]:
-            del self._followed[ticker]
+            for market in self._followed.pop(ticker):
+                self._stored_us.pop(market, None)
             self._quotes.pop(ticker, None)
             await self._stream.drop(f"{ORDER_BOOK} {ticker}")
             await self._stream.drop(f"{TICKER} {ticker}")
