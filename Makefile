@@ -28,9 +28,13 @@ dev: ## Make .venv from requirements-dev.lock
 	@tools/install.sh dev
 
 .PHONY: test
-test: dev ui ## Run all tests (T=tests/unit for a part, ARGS="-k name")
+test: dev ui sdk ## Run all tests (T=tests/unit for a part, ARGS="-k name")
 	@echo "==> Tests"
 	@$(PYTHON) -m pytest $(or $(T),tests) -q --durations=10 $(ARGS)
+
+.PHONY: sdk
+sdk: dev ## Install the exchange's official client, which the contract tests run against ours
+	@$(PYTHON) tests/contract/install.py
 
 .PHONY: check
 check: dev ## Check format, lint, types, import contracts and rendered files
@@ -74,7 +78,8 @@ LOCK_OPTIONS = --universal --python-version 3.11 --generate-hashes --no-header \
 
 .PHONY: clean
 clean: ## Remove what was built and installed; the paper account's data stays
-	rm -rf .venv .state ui/node_modules services/recio/apps/main_app/static
+	rm -rf .venv ui/node_modules tests/contract/typescript/node_modules
+	rm -rf services/recio/apps/main_app/static
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .PHONY: help

@@ -166,7 +166,13 @@ def test_no_path_of_somebody_s_machine():
 
 
 @pytest.mark.parametrize(
-    "name", ["requirements.lock", "requirements-dev.lock", "ui/package-lock.json"]
+    "name",
+    [
+        "requirements.lock",
+        "requirements-dev.lock",
+        "ui/package-lock.json",
+        "tests/contract/typescript/package-lock.json",
+    ],
 )
 def test_lock_files_name_no_index(name):
     """Packages come from whatever index the machine is set to; the hashes decide what is taken."""
