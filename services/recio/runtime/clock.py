@@ -177,11 +177,12 @@ AHEAD_US: Final = 3 * SECOND_US
 
 
 async def start_market_time(
-    database: Database, environment: str, *, start_us: int, speed: int
+    database: Database, environment: str, *, start_us: int, speed: int, at_least_us: int = 0
 ) -> MarketTime:
     """Start or go on with an environment's market time; return its line.
 
-    It goes on where it stood, never before: ``start_us`` counts only at the first start. While it
+    It goes on where it stood, never before: ``start_us`` counts only at the first start;
+    ``at_least_us`` always (an environment of live prices follows the wall). While it
     runs the stored ``market_at`` is a bound that it has not reached, so that not even a crash of
     everything turns it back.
     """
@@ -191,7 +192,8 @@ async def start_market_time(
             "WHERE environment = %s FOR UPDATE",
             environment,
         )
-        market_time = MarketTime(row[0] if row else start_us, monotonic_ns(), speed)
+        stood_us = row[0] if row else start_us
+        market_time = MarketTime(max(stood_us, at_least_us), monotonic_ns(), speed)
         await tx.execute(
             "INSERT INTO ops.environments (environment, t0_us, m0_ns, speed, boot_id, market_at) "
             "VALUES (%s, %s, %s, %s, %s, 'epoch'::timestamptz + %s * interval '1 microsecond') "

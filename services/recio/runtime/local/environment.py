@@ -84,6 +84,8 @@ class LocalEnvironment:
 def world_values(world: World) -> dict[str, str]:
     """Return the exchange simulator's variables."""
     made = {"RECIO_EXCHANGE_SIMULATOR_START_US": str(world.start_us)}
+    if world.is_live:
+        made["RECIO_EXCHANGE_SIMULATOR_IS_LIVE"] = "true"
     if world.recording:
         made["RECIO_EXCHANGE_SIMULATOR_RECORDING"] = world.recording
     return made

@@ -21,7 +21,7 @@ import msgspec
 
 from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
-from recio.domain.errors import Broken
+from recio.domain.errors import Broken, Rejected
 from recio.domain.units import SECOND_US, as_datetime, format_scaled, format_time_us
 from recio.exchange_simulator.app import build_simulator, service_of
 from recio.exchange_simulator.simulator import Simulator
@@ -114,6 +114,8 @@ class FastRun:
         seconds = self.options.fast_seconds or 0
         with ExitStack() as undo:
             ground = lay(self.options, undo, self.say)
+            if ground.world.is_live:
+                raise Rejected(f"--fast: the books in {ground.state.path} follow live prices")
             store = open_store(
                 self.options,
                 ground,

@@ -13,7 +13,7 @@ import uvloop
 from recio import manifest
 from recio.domain.account_config import AccountConfig
 from recio.manifest import Scope
-from recio.runtime.clock import MarketTime
+from recio.runtime.clock import MarketTime, wall_us
 from recio.runtime.local import documents, prepare, servers, start
 from recio.runtime.local.options import ENVIRONMENT, UpOptions
 from recio.runtime.local.start import World
@@ -99,6 +99,7 @@ def open_store(
             ground.documents,
             environment=ENVIRONMENT,
             start_us=ground.world.start_us,
+            at_least_us=wall_us() if ground.world.is_live else 0,
             speed=options.speed,
             ensure_admin=ensure_admin,
         )

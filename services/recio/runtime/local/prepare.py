@@ -50,6 +50,7 @@ async def prepare(
     *,
     environment: str,
     start_us: int,
+    at_least_us: int,
     speed: int,
     ensure_admin: EnsureAdmin,
 ) -> Prepared:
@@ -60,7 +61,9 @@ async def prepare(
     """
     database = PostgresDatabase(url, name="recio up")
     try:
-        market_time = await start_market_time(database, environment, start_us=start_us, speed=speed)
+        market_time = await start_market_time(
+            database, environment, start_us=start_us, speed=speed, at_least_us=at_least_us
+        )
         clock = AcceleratedClock(market_time)
         for document, account in accounts:
             async with database.transaction() as tx:

@@ -23,7 +23,7 @@ import uvloop
 
 from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.transport.client import HttpClient
-from recio.domain.errors import Broken, Unavailable
+from recio.domain.errors import Broken, Rejected, Unavailable
 from recio.runtime import process
 from recio.runtime.clock import MarketTime, note_market_time
 from recio.runtime.host import entry
@@ -79,6 +79,8 @@ class Runner:
 
     def _run(self, undo: ExitStack) -> None:
         ground = lay(self.options, undo, self.say)
+        if ground.world.is_live and self.options.speed != 1:
+            raise Rejected(f"--speed: the books in {ground.state.path} follow live prices")
         planned = self._existing(plan(ground.accounts, ui_port=self.options.port))
         ports = self._ports(planned)
         store = open_store(self.options, ground, undo, self.say, ensure_admin=self.ensure_admin)
