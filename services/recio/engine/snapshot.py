@@ -2,7 +2,8 @@
 
 ``step(state, event)`` takes a message of the bus or a ``Tick`` and returns the snapshots that follow
 from it: one for each live event whose price or book changed, at most ten a second of market time for
-an event whose window is open and one a second for the others. ``next_due_us`` says when a change that
+an event whose window is open and one a second for the others. A new index value does not wait for its
+turn: it takes the next one at once, so that only what follows it waits longer. ``next_due_us`` says when a change that
 was held back is due; a ``Tick`` then brings it out, and at least once a second also a picture of an
 unchanged event, so that growing ages are seen.
 
@@ -78,7 +79,17 @@ class SymbolState:
 class EventState:
     """What is known of one live event."""
 
-    __slots__ = ("all_at_us", "at_us", "emitted_us", "is_changed", "ladder", "markets", "quotes")
+    __slots__ = (
+        "all_at_us",
+        "at_us",
+        "is_changed",
+        "is_price_new",
+        "ladder",
+        "markets",
+        "quotes",
+        "shown_us",
+        "turn_us",
+    )
 
     def __init__(self, markets: EventMarkets) -> None:
         self.markets = markets
@@ -86,14 +97,23 @@ class EventState:
         self.quotes: dict[str, MarketQuote] = {}
         self.at_us: dict[str, int] = {}
         self.all_at_us = 0
-        self.emitted_us = 0
+        self.shown_us = 0
+        self.turn_us = 0
         self.is_changed = True
+        self.is_price_new = False
 
     def due_us(self, now_us: int, open_interval_us: int) -> int:
         """Return when the next picture of this event may be made, if there is reason to."""
         is_open = self.markets.open_us <= now_us < self.markets.close_us
-        is_busy = self.is_changed and is_open
-        return self.emitted_us + (open_interval_us if is_busy else QUIET_INTERVAL_US)
+        if not (self.is_changed and is_open):
+            return self.shown_us + QUIET_INTERVAL_US
+        return self.turn_us + (0 if self.is_price_new else open_interval_us)
+
+    def shown(self, now_us: int, open_interval_us: int) -> None:
+        """Note that a picture is made now; one that came early has taken the next one's turn."""
+        self.shown_us = now_us
+        self.turn_us = max(now_us, self.turn_us + open_interval_us)
+        self.is_changed = self.is_price_new = False
 
 
 class State:
@@ -198,9 +218,12 @@ def _learn_price(state: State, update: PriceUpdate) -> None:
     symbol.mean = RunningMean(
         update.window_average_usd_e6, update.window_count, update.window_close_us
     )
+    is_index_new = price is not None and (old is None or old.index_at_us != at_us)
     if old is None or _differs(old, update):
         for live in state.events.values():
-            live.is_changed = live.is_changed or live.markets.symbol == update.symbol
+            if live.markets.symbol == update.symbol:
+                live.is_changed = True
+                live.is_price_new = live.is_price_new or is_index_new
 
 
 def _is_price(state: State, price_usd_e6: int, at_us: int) -> bool:
@@ -321,7 +344,7 @@ def _picture(state: State, live: EventState) -> Snapshot:
         all_known_at_us=live.all_at_us,
     )
     state.generation += 1
-    live.emitted_us, live.is_changed = state.now_us, False
+    live.shown(state.now_us, state.open_interval_us)
     in_window = symbol.mean.close_us == markets.close_us
     deviation = symbol.deviation
     return Snapshot(
