@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from recio.domain.messages import Message
@@ -64,6 +64,13 @@ class Notification:
     payload: str
 
 
+class Query(NamedTuple):
+    """One statement and its parameters, for ``Transaction.fetch_many``."""
+
+    sql: str
+    params: Sequence[object] = ()
+
+
 class Transaction(Protocol):
     """One database transaction. Parameters are written ``%s`` and never pasted into the text."""
 
@@ -75,12 +82,19 @@ class Transaction(Protocol):
         """Run one statement and return its first row, or None."""
         ...
 
+    async def fetch_many(self, *queries: Query) -> list[list[tuple[Any, ...]]]:
+        """Run statements one after the other in one round trip; return the rows of each.
+
+        Each sees what was committed before it ran, as if they had been sent one by one.
+        """
+        ...
+
     async def execute(self, sql: str, *params: object) -> int:
         """Run one statement and return the number of rows it touched."""
         ...
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run one statement for each row, in one round trip."""
+        """Run one statement for each row; they go out with the next statement or the commit."""
         ...
 
 

@@ -12,7 +12,7 @@ configuration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -35,7 +35,7 @@ from recio.domain.account_config import (
 from recio.domain.documents import Problems, decode
 from recio.domain.errors import InvalidValue, Rejected
 from recio.domain.units import as_datetime
-from recio.ports import Transaction
+from recio.ports import Query, Transaction
 
 
 def account_login(account: str) -> str:
@@ -123,7 +123,13 @@ async def effective_config(tx: Transaction, account: str) -> AccountConfig:
         Rejected: there is no such account.
         InvalidValue: what stands there does not read; an older version of this program wrote it.
     """
-    held = await _held(tx, account)
+    sql, params = config_query(account)
+    return config_of(account, await tx.fetch(sql, *params))
+
+
+def config_of(account: str, rows: Sequence[tuple[Any, ...]]) -> AccountConfig:
+    """Return the configuration in the rows of ``config_query``; raises as ``effective_config``."""
+    held = _held_of(account, rows)
     return _effective(held.document, held.edits, held.edited_document)
 
 
@@ -204,7 +210,13 @@ class _Held(msgspec.Struct, frozen=True, array_like=True):
 
 
 async def _held(tx: Transaction, account: str) -> _Held:
-    row = await tx.fetch_one(
+    sql, params = config_query(account)
+    return _held_of(account, await tx.fetch(sql, *params))
+
+
+def config_query(account: str) -> Query:
+    """Return what reads the newest document, the newest edits, and the document they edited."""
+    return Query(
         "SELECT c.generation, c.document::text, s.overrides::text, e.document::text "
         "FROM (SELECT generation, document FROM trading.account_config WHERE account = %s "
         "      ORDER BY generation DESC LIMIT 1) c "
@@ -212,13 +224,14 @@ async def _held(tx: Transaction, account: str) -> _Held:
         "      WHERE account = %s ORDER BY generation DESC LIMIT 1) s ON true "
         "LEFT JOIN trading.account_config e ON e.account = %s "
         "      AND e.generation = s.resource_generation",
-        account,
-        account,
-        account,
+        (account, account, account),
     )
-    if row is None:
+
+
+def _held_of(account: str, rows: Sequence[tuple[Any, ...]]) -> _Held:
+    if not rows:
         raise Rejected(f"no account is called {account!r}: apply its TradingAccount first")
-    return _Held(*row)
+    return _Held(*rows[0])
 
 
 @lru_cache(maxsize=256)

@@ -35,7 +35,7 @@ from recio.adapters.postgres.session import (
     adapters,
 )
 from recio.domain.errors import RecioError
-from recio.ports import Notification
+from recio.ports import Notification, Query
 
 STATEMENT_TIMEOUT_S: Final = 30.0
 WAITING_MOST: Final = 500
@@ -94,6 +94,12 @@ class _AsyncTransaction:
         """Run one statement and return its first row, or None."""
         rows = self._session.rows(await self._run(sql, params))
         return rows[0] if rows else None
+
+    async def fetch_many(self, *queries: Query) -> list[list[tuple[Any, ...]]]:
+        """Run statements one after the other in one round trip; return the rows of each."""
+        statements = [Statement(query.sql, query.params) for query in queries]
+        await self._round_trip(statements)
+        return [self._session.rows(_result(statement)) for statement in statements]
 
     async def execute(self, sql: str, *params: object) -> int:
         """Run one statement and return the number of rows it touched."""
@@ -315,6 +321,12 @@ class _SteppedTransaction:
         """Run one statement and return its first row, or None."""
         rows = self._session.rows(self._run(sql, params))
         return rows[0] if rows else None
+
+    async def fetch_many(self, *queries: Query) -> list[list[tuple[Any, ...]]]:
+        """Run statements one after the other in one round trip; return the rows of each."""
+        statements = [Statement(query.sql, query.params) for query in queries]
+        self._round_trip(statements)
+        return [self._session.rows(_result(statement)) for statement in statements]
 
     async def execute(self, sql: str, *params: object) -> int:
         """Run one statement and return the number of rows it touched."""

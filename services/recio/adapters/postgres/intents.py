@@ -10,7 +10,7 @@ from uuid import UUID
 
 from recio.domain.intents import Intent, Purpose, Source
 from recio.domain.units import as_datetime, time_us
-from recio.ports import Transaction
+from recio.ports import Query, Transaction
 
 _COLUMNS: Final = (
     "intent_id, account, purpose, source, market_ticker, event_ticker, side, qty_e2, limit_price_e4, "
@@ -65,14 +65,19 @@ async def oldest_proposed(tx: Transaction, account: str) -> Intent | None:
     return None if row is None else _intent(row)
 
 
+def waiting_query(intent_id: UUID) -> Query:
+    """Return what gives a row if the intent still waits for the gate."""
+    return Query(
+        "SELECT 1 FROM trading.intents WHERE intent_id = %s AND state = 'proposed'", (intent_id,)
+    )
+
+
 async def decide(tx: Transaction, intent_id: UUID, *, refusal: str, at_us: int) -> None:
     """Record the gate's decision: accepted if ``refusal`` is empty, else refused with that reason."""
-    await tx.execute(
+    state = "refused" if refusal else "accepted"
+    await tx.execute_many(
         "UPDATE trading.intents SET state = %s, refusal = %s, changed_at = %s WHERE intent_id = %s",
-        "refused" if refusal else "accepted",
-        refusal,
-        as_datetime(at_us),
-        intent_id,
+        [(state, refusal, as_datetime(at_us), intent_id)],
     )
 
 

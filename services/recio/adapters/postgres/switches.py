@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from recio.domain.account_config import Trading
 from recio.domain.switches import Effective, SwitchRow, effective
 from recio.domain.units import as_datetime, time_us
-from recio.ports import Transaction
+from recio.ports import Query, Transaction
 
 ALL_ACCOUNTS = "*"
 
@@ -17,11 +20,21 @@ async def effective_switch(tx: Transaction, account: str) -> Effective:
 
 async def switch_rows(tx: Transaction, account: str) -> list[SwitchRow]:
     """Return the rows of the account and of all accounts, released ones included."""
-    rows = await tx.fetch(
+    sql, params = switches_query(account)
+    return switches_of(await tx.fetch(sql, *params))
+
+
+def switches_query(account: str) -> Query:
+    """Return what reads the rows of the account and of all accounts."""
+    return Query(
         "SELECT scope, source, state, reason, changed_at FROM trading.switches "
         "WHERE scope IN (%s, '*') ORDER BY scope, source",
-        account,
+        (account,),
     )
+
+
+def switches_of(rows: Sequence[tuple[Any, ...]]) -> list[SwitchRow]:
+    """Return the switch rows of that query."""
     return [
         SwitchRow(
             scope=scope,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from recio.domain.trades import Trade, TradeState
 from recio.domain.units import as_datetime, time_us
-from recio.ports import Transaction
+from recio.ports import Query, Transaction
 
 _COLUMNS: Final = (
     "trade_id, account, number, state, source, strategy, symbol, event_ticker, market_ticker, "
@@ -37,6 +37,11 @@ async def live_trades(tx: Transaction, account: str) -> list[Trade]:
     return [trade(row) for row in await tx.fetch(_LIVE, account)]
 
 
+def live_query(account: str) -> Query:
+    """Return what reads the rows of ``live_trades``."""
+    return Query(_LIVE, (account,))
+
+
 async def event_trades(tx: Transaction, account: str, event_tickers: list[str]) -> list[Trade]:
     """Return all trades of these events, ended ones included: what re-entry rules look at."""
     return [trade(row) for row in await tx.fetch(_EVENT, account, event_tickers)]
@@ -54,6 +59,11 @@ async def trade_by_id(tx: Transaction, trade_id: UUID) -> Trade | None:
     return None if row is None else trade(row)
 
 
+def trade_query(trade_id: UUID) -> Query:
+    """Return what reads the row of ``trade_by_id``."""
+    return Query(_ONE, (trade_id,))
+
+
 async def next_number(tx: Transaction, account: str) -> int:
     """Return the account's next trade number. The account's row must be locked already."""
     row = await tx.fetch_one(
@@ -68,8 +78,7 @@ async def next_number(tx: Transaction, account: str) -> int:
 async def insert_trade(tx: Transaction, new: Trade) -> None:
     """Write a new trade."""
     created_at = as_datetime(new.created_at_us)
-    await tx.execute(
-        _INSERT,
+    values = (
         new.trade_id,
         new.account,
         new.number,
@@ -89,6 +98,7 @@ async def insert_trade(tx: Transaction, new: Trade) -> None:
         created_at,
         created_at,
     )
+    await tx.execute_many(_INSERT, [values])
 
 
 def trade(row: tuple[Any, ...]) -> Trade:

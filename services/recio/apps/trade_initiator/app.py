@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recio.adapters.postgres import intents
-from recio.apps.trade_initiator.decide import decide, set_scene
+from recio.apps.trade_initiator.decide import decide
 from recio.domain.errors import Rejected, Unavailable
 from recio.runtime.service import Readiness, Service, ServiceContext
 from recio.runtime.wake import Wake
@@ -42,13 +42,13 @@ class Gate:
     async def _decide_next(self) -> bool:
         async with self._context.database.transaction() as tx:
             # Look before locking: most wake-ups find nothing, and then no lock is taken.
-            if await intents.oldest_proposed(tx, self._account) is None:
-                return False
-            scene = await set_scene(tx, self._account, self._context.clock)
             intent = await intents.oldest_proposed(tx, self._account)
-            if scene is None or intent is None:
+            if intent is None:
                 return False
-            refusal = await decide(tx, scene, intent)
+            refusal = await decide(tx, intent, self._context.clock)
+        if refusal is None:
+            # The account is gone, or another copy decides: its commit is the next hint.
+            return False
         self._decided.inc(1, "refused" if refusal else "accepted")
         self._context.log.info(
             "intent %s: %s", intent.intent_id, refusal or "accepted", extra={"id": intent.intent_id}

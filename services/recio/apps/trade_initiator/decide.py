@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from recio.adapters.postgres import config as configs
-from recio.adapters.postgres import gate, intents, switches, trades
+from recio.adapters.postgres import gate, intents, trades
+from recio.adapters.postgres.gate import EntryGround, ExitGround, MarketFacts
 from recio.domain import fees, risk
 from recio.domain.account_config import AccountConfig
 from recio.domain.errors import InvalidValue
@@ -13,8 +11,6 @@ from recio.domain.intents import Intent, Purpose, derived_id
 from recio.domain.messages import PriceRange
 from recio.domain.orders import Order, OrderState
 from recio.domain.risk import Exposure
-from recio.domain.switches import Effective
-from recio.domain.tickers import new_york_day_start_us
 from recio.domain.trade_book import opening_side, own_price_e4
 from recio.domain.trades import FINAL, Trade, TradeState
 from recio.domain.units import PRICE_ONE_E4
@@ -24,84 +20,67 @@ TRADABLE = "active"
 IMMEDIATE = "immediate_or_cancel"
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What holds for every intent of this transaction."""
+async def decide(tx: Transaction, intent: Intent, clock: Clock) -> str | None:
+    """Decide one intent and write the outcome; return the refusal, empty if it was accepted.
 
-    environment: str
-    switch: Effective
-    now_us: int
-
-
-async def set_scene(tx: Transaction, account: str, clock: Clock) -> Scene | None:
-    """Lock the account and read what holds for it; None if it is gone.
-
-    The time is taken when the lock is held: waiting for it makes prices older and intents late.
+    None: it was decided meanwhile, or the account is gone. The time is taken when the account's lock is held: waiting for
+    it makes prices older and intents late.
     """
-    environment = await gate.lock_account(tx, account)
+    environment = await gate.lock_account(tx, intent.account)
     if environment is None:
         return None
-    return Scene(
-        environment=environment,
-        now_us=clock.market_us(),
-        switch=await switches.effective_switch(tx, account),
-    )
-
-
-async def decide(tx: Transaction, scene: Scene, intent: Intent) -> str:
-    """Decide one intent and write the outcome; return the refusal, empty if it was accepted."""
+    now_us = clock.market_us()
+    refusals: tuple[str, ...] | None
     if intent.purpose is Purpose.ENTRY:
-        refusals = await _enter(tx, scene, intent)
+        entry = await gate.entry_ground(tx, intent, environment, now_us=now_us)
+        refusals = None if entry is None else await _enter(tx, intent, entry, now_us)
     else:
-        refusals = await _leave(tx, scene, intent)
+        leave = await gate.exit_ground(tx, intent, environment)
+        refusals = None if leave is None else await _leave(tx, intent, leave, now_us)
+    if refusals is None:
+        return None
     refusal = "; ".join(refusals)
-    await intents.decide(tx, intent.intent_id, refusal=refusal, at_us=scene.now_us)
+    await intents.decide(tx, intent.intent_id, refusal=refusal, at_us=now_us)
     return refusal
 
 
-async def _enter(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ...]:
-    try:
-        config = await configs.effective_config(tx, intent.account)
-    except InvalidValue as error:
+async def _enter(
+    tx: Transaction, intent: Intent, ground: EntryGround, now_us: int
+) -> tuple[str, ...]:
+    config, facts = ground.config, ground.market
+    if isinstance(config, InvalidValue):
         # Exits need no configuration: only entries wait until somebody has mended it.
-        return (f"the account's configuration does not read: {error}",)
-    facts = await gate.market_facts(tx, scene.environment, intent.market_ticker)
+        return (f"the account's configuration does not read: {config}",)
     if facts is None:
         return (f"the exchange has told nothing of market {intent.market_ticker}",)
-    day_start_us = new_york_day_start_us(scene.now_us)
-    exposure = await gate.exposure(
-        tx, intent.account, now_us=scene.now_us, day_start_us=day_start_us
-    )
-    fleet = await gate.fleet_totals(tx, now_us=scene.now_us, day_start_us=day_start_us)
-    live = await trades.live_trades(tx, intent.account)
     reserve = risk.reserve_usd_e6(intent, fee_multiplier_e6=facts.info.fee_multiplier_e6)
     refusals = (
-        *_market(scene, intent, facts),
-        *_beside(intent, live, exposure),
+        *_market(intent, facts, now_us),
+        *_beside(intent, ground.live, ground.exposure),
         *risk.check_entry(
             intent,
             config.risk,
-            exposure,
-            switch=scene.switch,
-            now_us=scene.now_us,
+            ground.exposure,
+            switch=ground.switch,
+            now_us=now_us,
             reserve=reserve,
-            fleet=fleet,
+            fleet=ground.fleet,
         ),
     )
     if refusals:
         return refusals
-    number = await trades.next_number(tx, intent.account)
-    trade = _new_trade(scene, config, intent, facts, number=number)
+    await gate.take_number(tx, intent.account, ground.trade_number)
+    trade = _new_trade(intent, config, facts, number=ground.trade_number, now_us=now_us)
     await trades.insert_trade(tx, trade)
-    await _insert_order(
-        tx, scene, intent, trade, qty_e2=intent.qty_e2, reserve=reserve, facts=facts
-    )
+    order = _new_order(intent, trade, facts, qty_e2=intent.qty_e2, reserve=reserve, now_us=now_us)
+    await _insert_order(tx, order, intent, trade, facts)
     return ()
 
 
-async def _leave(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ...]:
-    assert intent.trade_id is not None
-    trade = await trades.trade_by_id(tx, intent.trade_id)
+async def _leave(
+    tx: Transaction, intent: Intent, ground: ExitGround, now_us: int
+) -> tuple[str, ...]:
+    trade, facts = ground.trade, ground.market
     if trade is None or trade.account != intent.account:
         return (f"no trade {intent.trade_id} in account {intent.account}",)
     if trade.state in FINAL or trade.state is TradeState.EXPIRED:
@@ -110,27 +89,25 @@ async def _leave(tx: Transaction, scene: Scene, intent: Intent) -> tuple[str, ..
         return (
             f"trade {trade.number} is {trade.side} of {trade.market_ticker}, not what is named",
         )
-    facts = await gate.market_facts(tx, scene.environment, trade.market_ticker)
     if facts is None:
         return (f"the exchange has told nothing of market {trade.market_ticker}",)
-    free_e2 = await gate.free_qty_e2(tx, trade.trade_id, opening_side(trade.side))
-    refusals = risk.check_exit(
-        intent, switch=scene.switch, now_us=scene.now_us, free_qty_e2=free_e2
-    )
+    free_e2 = ground.free_qty_e2
+    refusals = risk.check_exit(intent, switch=ground.switch, now_us=now_us, free_qty_e2=free_e2)
     if refusals:
         return refusals
     qty_e2 = min(intent.qty_e2, free_e2)
-    await _insert_order(tx, scene, intent, trade, qty_e2=qty_e2, reserve=0, facts=facts)
+    order = _new_order(intent, trade, facts, qty_e2=qty_e2, reserve=0, now_us=now_us)
+    await _insert_order(tx, order, intent, trade, facts)
     return ()
 
 
-def _market(scene: Scene, intent: Intent, facts: gate.MarketFacts) -> tuple[str, ...]:
+def _market(intent: Intent, facts: MarketFacts, now_us: int) -> tuple[str, ...]:
     refusals = []
     if facts.event_ticker != intent.event_ticker:
         refusals.append(f"market belongs to {facts.event_ticker}, not to {intent.event_ticker}")
     if facts.info.status != TRADABLE:
         refusals.append(f"market is {facts.info.status}, not active")
-    if not facts.open_us <= scene.now_us < facts.close_us:
+    if not facts.open_us <= now_us < facts.close_us:
         refusals.append("market is not in its open window")
     if facts.info.strike_usd_e6 is None:
         refusals.append("market has no strike yet")
@@ -163,7 +140,7 @@ def is_on_grid(yes_price_e4: int, ranges: tuple[PriceRange, ...]) -> bool:
 
 
 def _new_trade(
-    scene: Scene, config: AccountConfig, intent: Intent, facts: gate.MarketFacts, *, number: int
+    intent: Intent, config: AccountConfig, facts: MarketFacts, *, number: int, now_us: int
 ) -> Trade:
     return Trade(
         trade_id=derived_id(intent.intent_id, "trade"),
@@ -186,26 +163,19 @@ def _new_trade(
         fees_usd_e6=0,
         pnl_usd_e6=None,
         opened_at_us=None,
-        created_at_us=scene.now_us,
+        created_at_us=now_us,
         p_entry_e6=intent.p_e6,
         symbol_open_usd_e6=intent.symbol_price_usd_e6,
         momentum_bucket=intent.momentum_bucket,
     )
 
 
-async def _insert_order(
-    tx: Transaction,
-    scene: Scene,
-    intent: Intent,
-    trade: Trade,
-    *,
-    qty_e2: int,
-    reserve: int,
-    facts: gate.MarketFacts,
-) -> None:
+def _new_order(
+    intent: Intent, trade: Trade, facts: MarketFacts, *, qty_e2: int, reserve: int, now_us: int
+) -> Order:
     opening = opening_side(trade.side)
     is_entry = intent.purpose is Purpose.ENTRY
-    order = Order(
+    return Order(
         order_id=derived_id(intent.intent_id, 1),
         trade_id=trade.trade_id,
         account=intent.account,
@@ -222,9 +192,14 @@ async def _insert_order(
         exchange_order_id=None,
         filled_qty_e2=0,
         reserved_usd_e6=reserve,
-        created_at_us=scene.now_us,
+        created_at_us=now_us,
         exchange_index=facts.info.exchange_index,
     )
+
+
+async def _insert_order(
+    tx: Transaction, order: Order, intent: Intent, trade: Trade, facts: MarketFacts
+) -> None:
     await gate.insert_order(
         tx,
         order,
