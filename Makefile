@@ -59,9 +59,8 @@ render: dev ## Write the parts of docs/ that follow from the code
 	@$(PYTHON) docs/render.py
 
 .PHONY: bench
-bench: dev ## Run the benchmarks of docs/performance.md (B=name for one)
-	@for name in $(or $(B),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
-		echo "==> $$name"; $(PYTHON) benchmarks/$$name.py $(ARGS) || exit 1; done
+bench: dev ui ## Run a benchmark of docs/performance.md (B=name, ARGS=…; without B: their names)
+	@$(PYTHON) -m benchmarks $(B) $(ARGS)
 
 ##@ Maintain
 
