@@ -25,6 +25,9 @@ MODULES: Final = (
     "taking",
     "resting",
     "changing",
+    "batches",
+    "groups",
+    "money",
 )
 
 NO_ED25519: Final = "the client signs with RSA only before 3.31.0"
