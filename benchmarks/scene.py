@@ -122,7 +122,9 @@ class ScriptedWorld:
         self._exchange.advance(now_us)
         if now_us >= self._spot_us:
             self._spot_us = now_us + SPOT_US
-            self._exchange.set_spot("coinbase", "BTC", self._price() + self._turn % 7 * 10_000, now_us)
+            self._exchange.set_spot(
+                "coinbase", "BTC", self._price() + self._turn % 7 * 10_000, now_us
+            )
         if now_us >= self._batch_us:
             self._batch_us = max(self._batch_us + BATCH_US, now_us)
             self._change_books(now_us)

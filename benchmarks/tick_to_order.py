@@ -40,7 +40,9 @@ def measure(runner: scene.SceneRunner, seconds: float) -> None:
     loose: list[float] = []
     print(heading("psycopg", "uvloop"))
     with psycopg.connect(runner.database_url, autocommit=True) as connection:
-        print(f"PostgreSQL {connection.info.parameter_status('server_version')}", settings(connection))
+        print(
+            f"PostgreSQL {connection.info.parameter_status('server_version')}", settings(connection)
+        )
         connection.execute("CREATE TABLE public.flush_probe (at bigint)")
         for _ in range(int(seconds / 0.5)):
             runner.pause(0.5)
@@ -107,7 +109,9 @@ def show(name: str, values: Sequence[float]) -> None:
     """Print one row."""
     if values:
         p50, p90, p99 = (share(values, part) for part in (0.5, 0.9, 0.99))
-        print(f"{name:<50} p50 {p50:7.2f}  p90 {p90:7.2f}  p99 {p99:7.2f}  worst {values[-1]:7.2f} ms")
+        print(
+            f"{name:<50} p50 {p50:7.2f}  p90 {p90:7.2f}  p99 {p99:7.2f}  worst {values[-1]:7.2f} ms"
+        )
 
 
 def main() -> None:
