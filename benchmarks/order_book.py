@@ -80,7 +80,7 @@ def session_run(
     """Return microseconds a delta in a session, and the session."""
     session = StreamSession(lambda: 1, lambda: 1)
     if warm is not None:
-        session._prices, session._deltas = warm._prices, warm._deltas  # noqa: SLF001
+        session._prices, session._deltas = warm._prices, warm._deltas
     session.connected()
     session.want(Subscription(key="book", channel=ORDER_BOOK, tickers=(MARKET,)))
     session.receive(b'{"type":"subscribed","id":1,"msg":{"channel":"orderbook_delta","sid":1}}')
