@@ -70,7 +70,7 @@ def _process_checks(values: dict[str, str]) -> Iterator[Check]:
     yield "settings", lambda: "every variable is known and fits"
     yield "services", _apps
     yield "exchange", lambda: f"mode {process.mode}: {modes.hosts(process).rest}"
-    yield "database", lambda: _database(process.database_url)
+    yield "database", lambda: _database(_some_login(process))
     yield "redis", lambda: _redis(process)
     for owner in (credentials.MARKET, *process.hosted_accounts()):
         yield f"key of {owner}", lambda owner=owner: _key(process.credentials_dir, owner)  # type: ignore[misc]
@@ -120,6 +120,14 @@ def configuration(values: dict[str, str]) -> list[str]:
 def _masked(name: str, value: str) -> str:
     last = name.rpartition("_")[2]
     return MASK if last in _SECRETS else settings.masked_url(value)
+
+
+def _some_login(process: ProcessSettings) -> str:
+    """Return the address under a login that this process would use."""
+    from recio.runtime.process import address  # noqa: PLC0415 (loads everything)
+
+    accounts = process.hosted_accounts()
+    return address(process, f"recio_account_{accounts[0]}" if accounts else "recio_main_app")
 
 
 def _fail(problem: str) -> str:
