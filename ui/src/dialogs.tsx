@@ -132,13 +132,20 @@ function OrderDialog(props: { wish: Wish }) {
               }}
             />
           </label>
-          {isEntry && <div class="times" role="group" aria-label="Multiple of the usual size">
-            {[1, 2, 3].map((times) => (
-              <button type="button" key={times} aria-pressed={quantity === props.wish.qty_e2 * times} onClick={() => setQuantity(props.wish.qty_e2 * times)}>
-                {times}×
-              </button>
-            ))}
-          </div>}
+          {isEntry && (
+            <div class="times" role="group" aria-label="Multiple of the usual size">
+              {[1, 2, 3].map((times) => (
+                <button
+                  type="button"
+                  key={times}
+                  aria-pressed={quantity === props.wish.qty_e2 * times}
+                  onClick={() => setQuantity(props.wish.qty_e2 * times)}
+                >
+                  {times}×
+                </button>
+              ))}
+            </div>
+          )}
           <label>
             {isEntry ? "At most above the ask" : "At most below the bid"}
             <select value={slippage} onChange={(event) => setSlippage(Number(event.currentTarget.value))}>
