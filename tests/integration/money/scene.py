@@ -292,9 +292,10 @@ class Scene:
             )
             assert epoch is not None
             row = await self._order(tx, order_id)
-            assert await orders.claim(
+            made = await orders.claim(
                 tx, row, epoch=epoch, wall_us=self.clock.wall_us(), at_us=self.now_us
             )
+            assert made.is_ours
 
     async def _order(self, tx: Any, order_id: UUID) -> OrderRow:
         row = await orders.order_by_id(tx, self.account, order_id)

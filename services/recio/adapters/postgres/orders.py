@@ -6,14 +6,16 @@ update itself says ``WHERE`` the lease is still ours, so that there is no gap be
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from recio.adapters.postgres import switches
 from recio.domain.orders import BookSide, Order, OrderState
+from recio.domain.switches import Effective, effective
 from recio.domain.units import as_datetime, time_us
-from recio.ports import Transaction
+from recio.ports import Query, Transaction
 
 _COLUMNS: Final = (
     "o.order_id, o.trade_id, o.account, o.intent_id, o.attempt, o.market_ticker, o.purpose, "
@@ -22,6 +24,11 @@ _COLUMNS: Final = (
     "o.claimed_at, o.exchange_index, o.booked_qty_e2, o.valid_until, i.source, o.event_ticker"
 )
 _FROM: Final = "FROM trading.orders o JOIN trading.intents i USING (intent_id)"
+_WAITING: Final = "o.account = %s AND o.state = 'created' ORDER BY o.purpose DESC, o.created_at"
+_OPEN: Final = (
+    "o.account = %s AND o.state IN ('submitted', 'unknown', 'resting', 'partially_filled') "
+    "ORDER BY o.created_at"
+)
 
 
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,21 +42,31 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
-async def waiting_orders(tx: Transaction, account: str) -> list[OrderRow]:
-    """Return orders that are to be sent, exits first."""
-    return await _fetch(
-        tx, "o.account = %s AND o.state = 'created' ORDER BY o.purpose DESC, o.created_at", account
+class Work(NamedTuple):
+    """What the executor has to look at, read in one round trip."""
+
+    waiting: list[OrderRow]
+    held: list[OrderRow]
+    switch: Effective
+
+
+async def work(tx: Transaction, account: str) -> Work:
+    """Return the orders that are to be sent, exits first; those out there; and the switch."""
+    waiting, held, switch = await tx.fetch_many(
+        Query(f"SELECT {_COLUMNS} {_FROM} WHERE {_WAITING}", (account,)),
+        Query(f"SELECT {_COLUMNS} {_FROM} WHERE {_OPEN}", (account,)),
+        switches.switches_query(account),
+    )
+    return Work(
+        [_row(row) for row in waiting],
+        [_row(row) for row in held],
+        effective(switches.switches_of(switch)),
     )
 
 
 async def open_orders(tx: Transaction, account: str) -> list[OrderRow]:
     """Return orders that are, or may be, at the exchange: submitted, unknown, resting."""
-    return await _fetch(
-        tx,
-        "o.account = %s AND o.state IN ('submitted', 'unknown', 'resting', 'partially_filled') "
-        "ORDER BY o.created_at",
-        account,
-    )
+    return await _fetch(tx, _OPEN, account)
 
 
 async def order_by_id(tx: Transaction, account: str, order_id: UUID) -> OrderRow | None:
@@ -71,22 +88,32 @@ async def order_by_exchange_id(
     return rows[0] if rows else None
 
 
-async def claim(tx: Transaction, row: OrderRow, *, epoch: int, wall_us: int, at_us: int) -> bool:
-    """Mark an order submitted under ``epoch``; False if it was taken, or the epoch is not ours any more."""
-    changed = await tx.execute(
+class Claim(NamedTuple):
+    """A claim's outcome, and the switch as it was read just before in the same transaction.
+
+    ``is_ours`` False: the order was taken, or the epoch is not ours any more.
+    """
+
+    is_ours: bool
+    switch: Effective
+
+
+async def claim(tx: Transaction, row: OrderRow, *, epoch: int, wall_us: int, at_us: int) -> Claim:
+    """Read the switch and mark an order submitted under ``epoch``, in one round trip.
+
+    If the switch forbids it the transaction must be rolled back.
+    """
+    order = row.order
+    values = (epoch, as_datetime(wall_us), as_datetime(at_us), as_datetime(at_us))
+    claiming = Query(
         "UPDATE trading.orders SET state = 'submitted', epoch = %s, claimed_wall_at = %s, "
         "claimed_at = %s, changed_at = %s WHERE order_id = %s AND state = %s "
         "AND EXISTS (SELECT FROM trading.leases l WHERE l.account = orders.account "
-        "            AND l.service = 'trade_executor' AND l.epoch = %s)",
-        epoch,
-        as_datetime(wall_us),
-        as_datetime(at_us),
-        as_datetime(at_us),
-        row.order.order_id,
-        row.order.state.value,
-        epoch,
+        "            AND l.service = 'trade_executor' AND l.epoch = %s) RETURNING 1",
+        (*values, order.order_id, order.state.value, epoch),
     )
-    return changed == 1
+    switch, claimed = await tx.fetch_many(switches.switches_query(order.account), claiming)
+    return Claim(bool(claimed), effective(switches.switches_of(switch)))
 
 
 async def advance(
@@ -134,10 +161,7 @@ async def record_event(
     wall_us: int,
 ) -> None:
     """Append what was done with an order, or told of it."""
-    await tx.execute(
-        "INSERT INTO trading.order_events (account, order_id, seq, kind, epoch, at, wall_at, body) "
-        "SELECT %s, %s, coalesce(max(seq), 0) + 1, %s, %s, %s, %s, %s::jsonb "
-        "FROM trading.order_events WHERE order_id = %s",
+    values = (
         row.order.account,
         row.order.order_id,
         kind,
@@ -146,6 +170,12 @@ async def record_event(
         as_datetime(wall_us),
         msgspec.json.encode(body).decode(),
         row.order.order_id,
+    )
+    await tx.execute_many(
+        "INSERT INTO trading.order_events (account, order_id, seq, kind, epoch, at, wall_at, body) "
+        "SELECT %s, %s, coalesce(max(seq), 0) + 1, %s, %s, %s, %s, %s::jsonb "
+        "FROM trading.order_events WHERE order_id = %s",
+        [values],
     )
 
 

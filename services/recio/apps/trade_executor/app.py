@@ -9,7 +9,7 @@ from uuid import UUID
 from recio.adapters.kalshi.errors import KalshiRejected
 from recio.adapters.kalshi.model import OrderRef
 from recio.adapters.kalshi.rest import KalshiRest
-from recio.adapters.postgres import leases, orders, switches
+from recio.adapters.postgres import leases, orders
 from recio.adapters.postgres.orders import OrderRow
 from recio.apps.trade_executor.resolving import Verdict, resolve
 from recio.apps.trade_executor.sending import Outcome, Sender
@@ -67,8 +67,7 @@ class Executor:
             await self._doubt_what_was_claimed()
             self._is_recovered = True
         self._say("")
-        await self._send_waiting(self._epoch)
-        await self._look_after_open(self._epoch)
+        await self._work(self._epoch)
 
     async def renew(self) -> None:
         """Renew the lease for ever; losing it stops all sending at once."""
@@ -103,11 +102,18 @@ class Executor:
             if row.order.state is OrderState.SUBMITTED and row.order.order_id not in self._busy:
                 await self._sender.record_outcome(row, self._epoch, doubt)
 
-    async def _send_waiting(self, epoch: int) -> None:
+    async def _work(self, epoch: int) -> None:
+        """Send what waits; resolve what is in doubt; cancel what rests if the switch says so."""
         async with self._context.database.transaction() as tx:
-            waiting = await orders.waiting_orders(tx, self._account)
-        for row in waiting:
-            self._start(row, self._send(row, epoch))
+            work = await orders.work(tx, self._account)
+            # Started before this transaction ends: that end is a round trip that none needs.
+            for row in work.waiting:
+                self._start(row, self._send(row, epoch))
+        for row in work.held:
+            if row.order.state is OrderState.UNKNOWN:
+                self._start(row, self._settle_doubt(row, epoch))
+            elif row.order.state in RESTING and cancels_resting(work.switch.state):
+                await self._cancel(row)
 
     def _start(self, row: OrderRow, work: Coroutine[None, None, None]) -> None:
         """Start work on an order, unless somebody here is at it."""
@@ -147,17 +153,6 @@ class Executor:
             except (Unavailable, Rejected) as error:
                 self._context.log.warning("cannot resolve %s yet: %s", row.order.order_id, error)
             await self._context.clock.sleep_wall(RESOLVE_SECONDS)
-
-    async def _look_after_open(self, epoch: int) -> None:
-        """Resolve what is in doubt; cancel what rests if the switch says so."""
-        async with self._context.database.transaction() as tx:
-            held = await orders.open_orders(tx, self._account)
-            switch = await switches.effective_switch(tx, self._account)
-        for row in held:
-            if row.order.state is OrderState.UNKNOWN:
-                self._start(row, self._settle_doubt(row, epoch))
-            elif row.order.state in RESTING and cancels_resting(switch.state):
-                await self._cancel(row)
 
     async def _cancel(self, row: OrderRow) -> None:
         assert row.order.exchange_order_id is not None

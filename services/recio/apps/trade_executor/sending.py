@@ -12,7 +12,7 @@ from recio.adapters.kalshi.errors import KalshiRejected, OutcomeUnknown
 from recio.adapters.kalshi.model import NewOrder, OrderReply, TimeInForce
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.rest_orders import PreparedOrder
-from recio.adapters.postgres import orders, switches
+from recio.adapters.postgres import orders
 from recio.adapters.postgres.orders import OrderRow
 from recio.domain.errors import InvalidValue, Unavailable
 from recio.domain.intents import Purpose, Source
@@ -23,6 +23,10 @@ from recio.runtime.service import ServiceContext
 
 TOKEN_WAIT_SECONDS = 3.0
 """Longer, and the price an entry was decided on is history; an exit is proposed anew."""
+
+
+class _Forbidden(Exception):
+    """The switch does not let it go out; rolls the claim back."""
 
 
 class Outcome:
@@ -95,17 +99,24 @@ class Sender:
 
     async def _claim(self, row: OrderRow, epoch: int, signed_at_us: int) -> str | None:
         """Mark it submitted; return None if it may be sent, else why not ("": not ours any more)."""
+        # Tokens may have been waited for: the order can have become too old meanwhile.
+        reason = self._too_late(row)
+        if not reason:
+            try:
+                return await self._claim_if_allowed(row, epoch, signed_at_us)
+            except _Forbidden as forbidden:
+                reason = f"not sent: {forbidden}"
+        async with self._database.transaction() as tx:
+            await self._end_unsent(tx, row, epoch, reason)
+        return reason
+
+    async def _claim_if_allowed(self, row: OrderRow, epoch: int, signed_at_us: int) -> str | None:
         now_us = self._clock.market_us()
         async with self._database.transaction() as tx:
-            switch = await switches.effective_switch(tx, row.order.account)
-            # Tokens may have been waited for: the order can have become too old meanwhile.
-            reason = self._too_late(row)
-            if not allows(switch.state, Purpose(row.order.purpose), Source(row.source)):
-                reason = f"not sent: switch {switch.state.value}: {switch.reason}"
-            if reason:
-                await self._end_unsent(tx, row, epoch, reason)
-                return reason
-            if not await orders.claim(tx, row, epoch=epoch, wall_us=signed_at_us, at_us=now_us):
+            made = await orders.claim(tx, row, epoch=epoch, wall_us=signed_at_us, at_us=now_us)
+            if not allows(made.switch.state, Purpose(row.order.purpose), Source(row.source)):
+                raise _Forbidden(f"switch {made.switch.state.value}: {made.switch.reason}")
+            if not made.is_ours:
                 return ""
             await self._record(tx, row, "submitted", {"epoch": epoch}, epoch)
         return None
