@@ -17,10 +17,10 @@ def _scenes(url, runner):
     owner = PostgresDatabase(url, connections=4, name="owner")
     made = []
 
-    def make(**risk):
+    def make(**options):
         scene = account_scene(owner, url, f"money-{next(_numbers)}")
         made.append(scene)
-        runner.run(make_account(scene, **risk))
+        runner.run(make_account(scene, **options))
         return scene
 
     yield make

@@ -559,11 +559,12 @@ def account_scene(owner: Database, database_url: str, account: str = "paper") ->
     return Scene(owner, port, account)
 
 
-async def make_account(scene: Scene, **risk: Any) -> None:
-    """Make the account's login, document, books and market."""
+async def make_account(scene: Scene, *, opens_books: bool = True, **risk: Any) -> None:
+    """Make the account's login, document, books and markets."""
     async with scene.owner.transaction() as tx:
         await config.create_login(tx, scene.account)
     await scene.apply(**risk)
-    await scene.open_books()
+    if opens_books:
+        await scene.open_books()
     for ticker in (MARKET, OTHER, NEXT):
         await scene.list_market(ticker)

@@ -92,6 +92,35 @@ def test_stream_and_read_at_the_same_moment_book_one(scene, runner):
     runner.run(scene.assert_books_agree())
 
 
+def test_the_table_itself_takes_a_fill_once(scene, runner):
+    """Also when nobody looked before."""
+    fill = facts.Fill(
+        fill_id="f",
+        exchange_order_id="x",
+        order_id=None,
+        trade_id=None,
+        market_ticker=MARKET,
+        event_ticker=EVENT,
+        book_side=BookSide.BID,
+        yes_price_e4=9600,
+        qty_e2=1000,
+        fee_usd_e6=FEE,
+        is_taker=True,
+        at_us=scene.now_us,
+    )
+
+    async def play():
+        booked = []
+        for _ in range(2):
+            async with scene.database.transaction() as tx:
+                booked.append(await facts.book_fill(tx, scene.account, fill, seen_us=scene.now_us))
+        return booked
+
+    assert runner.run(play()) == [True, False]
+    assert position(scene, runner) == (1000, 9_600_000)
+    runner.run(scene.assert_books_agree())
+
+
 def test_a_fill_is_its_order_s_before_any_reply(scene, runner):
     """The private stream told first: order, trade, exchange's id and booked quantity are known."""
 
