@@ -13,7 +13,7 @@ from recio.domain.errors import Broken
 from recio.domain.intents import Purpose
 from recio.domain.ledger import Holding
 from recio.domain.orders import TERMINAL, BookSide, OrderState
-from recio.domain.trade_book import Figures, FillFact, OrderFact
+from recio.domain.trade_book import Figures, FillFact, OrderFact, SettlementFact
 from recio.domain.trades import TRANSITIONS, TradeState
 
 ONE_E4 = 10_000
@@ -239,6 +239,36 @@ def test_an_order_lives_until_its_fills_are_booked(order_state, filled, booked):
     fact = OrderFact(Purpose.ENTRY, order_state, filled, min(booked, filled))
 
     assert fact.is_alive is (order_state not in TERMINAL or fact.booked_qty_e2 < filled)
+
+
+@pytest.mark.parametrize(
+    ("side", "open_qty_e2", "fact", "paid"),
+    [
+        ("yes", 1000, SettlementFact("yes", 1000, 10_000_000), 10_000_000),
+        ("no", 1000, SettlementFact("yes", -1000, 0), 0),
+        ("yes", 1000, SettlementFact("scalar", 1000, 3_700_000), 3_700_000),
+        # Beside a position that was opened by hand: each has its own contracts.
+        ("yes", 1000, SettlementFact("yes", 1500, 15_000_000), 10_000_000),
+        ("no", 300, SettlementFact("no", 700, 0), 3_000_000),
+        ("yes", 1000, SettlementFact("no", 700, 0), 0),
+        ("yes", 1000, SettlementFact("scalar", 1500, 5_550_000), 3_700_000),
+        ("yes", 1000, SettlementFact("void", 0, 0), 0),
+    ],
+)
+def test_what_a_settlement_pays_for_a_trade(side, open_qty_e2, fact, paid):
+    """The position's own payout where the trade is the position, else by contracts."""
+    assert trade_book.payout_usd_e6(side, open_qty_e2, fact) == paid
+
+
+@given(st.integers(0, 2000), st.integers(0, 2000), st.sampled_from(["yes", "no"]))
+def test_trades_of_one_market_share_what_it_pays(ours_e2, other_e2, result):
+    """To the cent: nothing is paid twice and nothing stays behind."""
+    net_e2 = ours_e2 + other_e2
+    fact = SettlementFact(result, net_e2, net_e2 * ONE_E4 if result == "yes" else 0)
+
+    assert fact.revenue_usd_e6 == sum(
+        trade_book.payout_usd_e6("yes", part_e2, fact) for part_e2 in (ours_e2, other_e2)
+    )
 
 
 def test_ten_contracts_at_96_cents_that_win():

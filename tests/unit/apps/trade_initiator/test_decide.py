@@ -1,0 +1,45 @@
+"""The gate's own judgement on prices."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recio.apps.trade_initiator.decide import is_on_grid
+from recio.domain.messages import PriceRange
+
+CENTS = (PriceRange(100, 9900, 100),)
+TAPERED = (PriceRange(10, 1000, 10), PriceRange(1000, 9000, 100), PriceRange(9000, 9990, 10))
+
+
+@pytest.mark.parametrize(
+    ("price_e4", "ranges", "is_legal"),
+    [
+        (100, CENTS, True),
+        (9900, CENTS, True),
+        (5050, CENTS, False),
+        (9910, CENTS, False),
+        (50, CENTS, False),
+        (9990, TAPERED, True),
+        (9985, TAPERED, False),
+        (1010, TAPERED, False),
+        (1000, TAPERED, True),
+        (990, TAPERED, True),
+        (5000, (), False),
+    ],
+)
+def test_a_price_must_be_on_the_market_s_grid(price_e4, ranges, is_legal):
+    """Each range has its own step; both its ends belong to it."""
+    assert is_on_grid(price_e4, ranges) is is_legal
+
+
+@pytest.mark.parametrize("price_e4", [-100, 0, 10_000, 10_100])
+def test_zero_and_one_dollar_are_no_prices(price_e4):
+    """Whatever a market claims."""
+    assert not is_on_grid(price_e4, (PriceRange(-1000, 20_000, 100),))
+
+
+@given(st.integers(1, 99))
+def test_the_grid_is_the_same_seen_from_the_other_side(cents):
+    """A cent grid is symmetric: what is legal for YES is legal for NO."""
+    assert is_on_grid(cents * 100, CENTS)
+    assert is_on_grid(10_000 - cents * 100, CENTS)
