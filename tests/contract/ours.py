@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from tests.contract.members import BASE_PATH, STREAM_PATH, WITHIN_S, Answer, Key, T
 
-from recio.adapters.kalshi.budget import Budget
+from recio.adapters.kalshi.budget import Budget, Lane
 from recio.adapters.kalshi.events import BookChanged, Event
 from recio.adapters.kalshi.model import AccountLimits, BucketLimit
 from recio.adapters.kalshi.rest import KalshiRest
@@ -24,7 +24,18 @@ from recio.runtime.ids import SeededIds
 
 _BUCKET: Final = BucketLimit(refill_per_s=1_000_000, capacity=1_000_000)
 UNBOUND: Final = AccountLimits(tier="unbound", read=_BUCKET, write=_BUCKET)
-"""No budget of our own: the exchange's is what is looked at."""
+
+
+class Unbound(Budget):
+    """No budget of our own until a case adopts one: the exchange's is what is looked at."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, UNBOUND)
+
+    def punish(self, lane: Lane, *, shard: int | None = None) -> None:
+        """Learn of a 429 only where there is a budget."""
+        if self.limits is not UNBOUND:
+            super().punish(lane, shard=shard)
 
 
 class SkewedClock:
@@ -154,7 +165,7 @@ class OurMember:
         self.http = HurriedHttp(HttpClient(origins[0]), timeout_s)
         self._websockets = WebSocketClient(origins[1])
         self.rest = KalshiRest(
-            self.http, self._signer, self._clock, Budget(self._clock, UNBOUND), BASE_PATH
+            self.http, self._signer, self._clock, Unbound(self._clock), BASE_PATH
         )
 
     async def raw(

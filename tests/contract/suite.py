@@ -28,6 +28,9 @@ MODULES: Final = (
     "batches",
     "groups",
     "money",
+    "portfolio",
+    "closing",
+    "throttling",
 )
 
 NO_ED25519: Final = "the client signs with RSA only before 3.31.0"

@@ -249,7 +249,7 @@ class CashMovement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """A move of cash between shards; ``status`` is the exchange's word, "" if it gave none."""
+    """A move of cash between shards; ``status``: pending, complete, "" if the exchange gave none."""
 
     transfer_id: str
     status: str

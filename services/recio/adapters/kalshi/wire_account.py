@@ -1,6 +1,7 @@
 """JSON of the account: balance, cash movements, transfers, order groups, limits, costs, keys.
 
-Source: Kalshi OpenAPI 3.30 (read 2026-11). Amounts of transfers are centicents (1e-4 dollar).
+Source: Kalshi OpenAPI 3.30 (read 2026-11). A transfer is asked for in centicents (1e-4 dollar) and
+told in dollars.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class TransferReply(msgspec.Struct):
 class _Transfer(msgspec.Struct):
     transfer_id: str
     status: str = ""
-    amount: int | None = None
+    amount: str | None = None
     source_exchange_shard: int | None = None
     destination_exchange_shard: int | None = None
     created_ts: str | int | None = None
@@ -152,7 +153,7 @@ def transfer(body: bytes | msgspec.Raw) -> model.Transfer:
     return model.Transfer(
         transfer_id=row.transfer_id,
         status=row.status,
-        amount_usd_e6=None if row.amount is None else row.amount * _CENTICENT_USD_E6,
+        amount_usd_e6=wire.optional_usd_e6(row.amount),
         source_shard=row.source_exchange_shard,
         destination_shard=row.destination_exchange_shard,
         created_at_us=(

@@ -259,8 +259,9 @@ def _transfer_body(one: Transfer) -> Json:
         "destination": "event_contract",
         "source_exchange_shard": one.source,
         "destination_exchange_shard": one.destination,
-        "amount": one.amount_e6 // _CENTICENT_E6,
-        "status": "completed",
+        # Asked for in centicents, told in dollars: so the API declares it.
+        "amount": wire.money(one.amount_e6),
+        "status": "complete",
         "created_ts": wire.seconds(one.at_us),
     }
 

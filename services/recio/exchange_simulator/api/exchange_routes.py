@@ -71,6 +71,11 @@ def historical_cutoff(call: Call) -> Json:
     return dict.fromkeys((*names, "market_positions_last_updated_ts"), cutoff)
 
 
-def empty_history(name: str, *, is_paged: bool = True) -> Json:
+def empty_history(name: str) -> Json:
     """Return an empty page of the historical tier: everything is still live here."""
-    return {name: []} | ({"cursor": ""} if is_paged else {})
+    return {name: [], "cursor": ""}
+
+
+def empty_positions(_call: Call) -> Json:
+    """Return an empty page of the historical tier's positions."""
+    return empty_history("market_positions") | {"event_positions": []}

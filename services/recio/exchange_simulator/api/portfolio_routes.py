@@ -12,6 +12,7 @@ from recio.exchange_simulator.core.records import Account, Order, Position
 from recio.exchange_simulator.core.refusals import invalid_parameter, not_found
 
 _LIMITS: Final = (100, 1000)
+_CASH_LIMITS: Final = (100, 500)
 _ORDER_STATUSES: Final = ("resting", "canceled", "executed")
 _MOST_EVENTS: Final = 10
 
@@ -219,17 +220,19 @@ def resting_value(call: Call) -> Json:
     return {
         "total_resting_order_value": wire.cents(sum(held.values())),
         "resting_order_value_breakdown": [
-            {"exchange_index": shard, "total_resting_order_value": wire.cents(value)}
+            {"exchange_index": shard, "balance": wire.money(value)}
             for shard, value in sorted(held.items())
         ],
     }
 
 
-def deposits(_call: Call) -> Json:
+def deposits(call: Call) -> Json:
     """List deposits: opening cash is none."""
+    call.limit(*_CASH_LIMITS)
     return {"deposits": [], "cursor": ""}
 
 
-def withdrawals(_call: Call) -> Json:
+def withdrawals(call: Call) -> Json:
     """List withdrawals: there are none."""
+    call.limit(*_CASH_LIMITS)
     return {"withdrawals": [], "cursor": ""}

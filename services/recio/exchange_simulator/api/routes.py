@@ -109,7 +109,7 @@ _PORTFOLIO: Final = (
     _read("/portfolio/withdrawals", portfolio_routes.withdrawals),
     _read("/historical/fills", lambda _: exchange_routes.empty_history("fills")),
     _read("/historical/orders", lambda _: exchange_routes.empty_history("orders")),
-    _read("/historical/positions", lambda _: exchange_routes.empty_history("market_positions")),
+    _read("/historical/positions", exchange_routes.empty_positions),
 )
 _TRADING: Final = (
     _write("POST", _ORDERS, order_routes.create, success=201),
