@@ -14,11 +14,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.postgres.migrate import migrate
 from recio.adapters.redis.bus import RedisBus
 from recio.runtime.local.embedded import EmbeddedPostgres, EmbeddedRedis
+
+# A busy machine is slow, not wrong: no test asserts how long something took.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("untimed")
 
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB")
 """A test's database need not survive the machine."""
