@@ -113,7 +113,9 @@ export function SwitchPanel() {
     <section class="panel switches" aria-labelledby="switch-title">
       <h2 id="switch-title">
         Switches
-        <span class={`effective ${effective === "Active" ? "good" : "bad"}`}>{effective === "Active" ? "Trading" : say(effective)}</span>
+        <span class={`effective ${!store.knowsSwitches ? "dim" : effective === "Active" ? "good" : "bad"}`}>
+          {!store.knowsSwitches ? "unknown" : effective === "Active" ? "Trading" : say(effective)}
+        </span>
       </h2>
       {account !== null && <Segments scope={account} label="This account" rows={rows} />}
       <Segments scope="*" label="All accounts" rows={rows} />
@@ -128,7 +130,9 @@ export function SwitchPanel() {
             </small>
           </li>
         ))}
-        {own.length + others.length === 0 && <li class="dim">Nothing holds trading back.</li>}
+        {own.length + others.length === 0 && (
+          <li class="dim">{store.knowsSwitches ? "Nothing holds trading back." : "Not read yet."}</li>
+        )}
       </ul>
     </section>
   );

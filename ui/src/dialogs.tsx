@@ -1,7 +1,7 @@
 // Dialogs: an order's preview, a switch, settings, why a trade was made, the keys.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, Refused, type Wish } from "./api";
 import { desk, useDesk } from "./desk";
 import { cents, contracts, edge, percent, say, moneySign, sign, usd } from "./format";
@@ -31,7 +31,8 @@ export function Dialogs() {
 
 export function Modal(props: { title: string; tone?: string; wide?: boolean; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before the next key can come: Enter belongs to the dialog, not to the button that opened it.
+  useLayoutEffect(() => {
     const dialog = box.current;
     if (dialog !== null && !dialog.open) dialog.showModal();
     return () => dialog?.close();

@@ -205,7 +205,7 @@ function HaltButton() {
       title="Cancels what rests and lets nothing out"
     >
       <b>{isHalted ? "RELEASE" : "HALT"}</b>
-      <small>{state === "Active" ? "trading" : say(state)}</small>
+      <small>{!store.knowsSwitches ? "unknown" : state === "Active" ? "trading" : say(state)}</small>
     </button>
   );
 }

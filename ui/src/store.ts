@@ -275,6 +275,11 @@ class Store {
     return this.own("switches") ?? [];
   }
 
+  /** Whether the switches have been read: without them nothing is known to be released. */
+  get knowsSwitches(): boolean {
+    return this.own("switches") !== undefined;
+  }
+
   get settings(): Settings | undefined {
     return this.own("settings");
   }

@@ -216,6 +216,7 @@ def test_halt_and_release(page, desk):
     assert switch_rows(desk) == [("paper-one", "Halted", "news")]
     expect(page.locator("[aria-live=assertive]")).to_contain_text("Halted")
     page.get_by_role("button", name=re.compile("RELEASE")).click()
+    expect(page.get_by_role("dialog").get_by_label("Reason")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".effective")).to_have_text("Trading")
 
