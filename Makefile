@@ -31,6 +31,12 @@ dev: ## Make .venv from requirements-dev.lock
 test: dev ui sdk ## Run all tests (T=tests/unit for a part, ARGS="-k name")
 	@echo "==> Tests"
 	@$(PYTHON) -m pytest $(or $(T),tests) -q --durations=10 $(ARGS)
+	@if [ -n "$(T)" ]; then exit 0; fi; \
+	if [ ! -x /usr/lib/postgresql/15/bin/postgres ]; then \
+		echo "PostgreSQL 15 is not installed (make apt): its tests are left out"; exit 0; fi; \
+	echo "==> Money, schema and grants again, on PostgreSQL 15"; \
+	$(PYTHON) -m pytest $(ON_POSTGRES) -q --postgres-version 15 $(ARGS)
+ON_POSTGRES = tests/integration/money tests/integration/adapters tests/integration/test_grants.py
 
 .PHONY: sdk
 sdk: dev ## Install the exchange's official client, which the contract tests run against ours
