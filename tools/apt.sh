@@ -40,7 +40,7 @@ echo "==> apt-get update"
 $as_root apt-get update -q
 available=""
 for package in $missing; do
-    if apt-cache policy "$package" | grep -q 'Candidate: [^(]'; then
+    if LC_ALL=C apt-cache policy "$package" | grep -q 'Candidate: [^(]'; then
         available="$available $package"
     else
         echo "This system has no package $package: what needs it is left out or fails." >&2
