@@ -51,6 +51,18 @@ QUICK: Final = ("synchronous_commit=off",)
 ADDRESS: Final = "http://127.0.0.1:9"
 """Never connected to: the transports are in memory."""
 
+SETTINGS: Final = {
+    # One second is the step of the recording: within it nothing more would be learned.
+    "RECIO_EXCHANGE_SIMULATOR_IS_FINE": "false",
+    "RECIO_UNIFIED_PRODUCTION_COORDINATOR_SNAPSHOTS_PER_SECOND": "1",
+    # Nobody looks meanwhile: what is stored or told again for others' eyes may come in minutes.
+    "RECIO_BTC_PRICE_WATCHDOG_WRITE_SECONDS": "60",
+    "RECIO_KALSHI_API_WATCHDOG_WRITE_SECONDS": "60",
+    "RECIO_KALSHI_API_WATCHDOG_STATUS_SECONDS": "60",
+    "RECIO_KALSHI_API_WATCHDOG_AGAIN_SECONDS": "60",
+}
+"""What differs from a live run."""
+
 Say = Callable[[str], None]
 
 
@@ -156,9 +168,7 @@ class _Stage:
         planned = PlannedProcess("stepped", tuple(_taking_part(environment)), 0)
         values = {
             **environment.values(planned),
-            # One second is the step of the recording: within it nothing more would be learned.
-            "RECIO_EXCHANGE_SIMULATOR_IS_FINE": "false",
-            "RECIO_UNIFIED_PRODUCTION_COORDINATOR_SNAPSHOTS_PER_SECOND": "1",
+            **SETTINGS,
         }
         self._process = Process(environment.settings(planned), values, wiring)
         self._host = Host(
