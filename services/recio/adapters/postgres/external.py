@@ -72,9 +72,12 @@ async def shares(
 
     The trades stay locked against a fold until the transaction ends.
     """
-    stakes = await _stakes(tx, account, market_ticker)
-    own = next((s for s in stakes if order is not None and s.trade_id == order.trade_id), None)
+    own_id = None if order is None else order.trade_id
+    stakes = await _stakes(tx, account, market_ticker, own_id)
+    own = next((stake for stake in stakes if stake.trade_id == own_id), None)
     if own is not None and opening_side(own.side) is book_side:
+        if own.state is TradeState.ABANDONED:
+            await trades.revive(tx, own.trade_id, at_us=at_us)
         return [Share(own.trade_id, qty_e2)]
     found, left_e2 = [], qty_e2
     for stake in sorted(stakes, key=lambda s: (s is not own, s.source != EXTERNAL)):
@@ -93,13 +96,20 @@ async def shares(
     return found
 
 
-async def _stakes(tx: Transaction, account: str, market_ticker: str) -> list[Stake]:
-    """Return the market's trades that can take fills, locked, by number, with what they hold."""
+async def _stakes(
+    tx: Transaction, account: str, market_ticker: str, own_id: UUID | None
+) -> list[Stake]:
+    """Return the market's trades that can take fills, locked, by number, with what they hold.
+
+    These are the live ones, and the order's own if it was given up.
+    """
     rows = await tx.fetch(
         "SELECT trade_id, side, source, state FROM trading.trades WHERE account = %s "
-        "AND market_ticker = %s AND state NOT IN ('closed', 'settled') ORDER BY number FOR SHARE",
+        "AND (market_ticker = %s AND state NOT IN ('closed', 'settled', 'abandoned') "
+        "     OR trade_id = %s AND state = 'abandoned') ORDER BY number FOR SHARE",
         account,
         market_ticker,
+        own_id,
     )
     if not rows:
         return []

@@ -14,13 +14,10 @@ from recio.ports import Transaction
 
 
 async def trades_to_fold(tx: Transaction, account: str) -> list[UUID]:
-    """Return the trades whose facts may have changed: the live ones, and empty ones that got a fill."""
+    """Return the trades whose facts may have changed: the live ones."""
     rows = await tx.fetch(
-        "SELECT trade_id FROM trading.trades t WHERE account = %s "
-        "AND (state NOT IN ('closed', 'settled', 'abandoned') "
-        "     OR (state = 'abandoned' AND EXISTS "
-        "         (SELECT FROM trading.fills f WHERE f.trade_id = t.trade_id))) "
-        "ORDER BY number",
+        "SELECT trade_id FROM trading.trades WHERE account = %s "
+        "AND state NOT IN ('closed', 'settled', 'abandoned') ORDER BY number",
         account,
     )
     return [row[0] for row in rows]

@@ -1,4 +1,4 @@
-"""Trades in the database: made by the gate (or by account sync for what it finds), folded by trade_manager."""
+"""Trades in the database: made by the gate, by account sync for what it finds; folded by trade_manager."""
 
 from __future__ import annotations
 
@@ -99,6 +99,16 @@ async def insert_trade(tx: Transaction, new: Trade) -> None:
         created_at,
     )
     await tx.execute_many(_INSERT, [values])
+
+
+async def revive(tx: Transaction, trade_id: UUID, *, at_us: int) -> None:
+    """Open a trade that was given up and then got a fill; its figures follow with the next fold."""
+    await tx.execute(
+        "UPDATE trading.trades SET state = 'open', pnl_usd_e6 = NULL, ended_at = NULL, "
+        "close_reason = '', changed_at = %s WHERE trade_id = %s AND state = 'abandoned'",
+        as_datetime(at_us),
+        trade_id,
+    )
 
 
 def trade(row: tuple[Any, ...]) -> Trade:
