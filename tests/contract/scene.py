@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 from typing import Any, Final
@@ -104,10 +106,15 @@ class Scene:
         return Key(made.body["api_key_id"], made.body["private_key"] or private)
 
     async def join(
-        self, key: Key | None, *, skew_ms: int = 0, timeout_s: float = WITHIN_S
+        self,
+        key: Key | None,
+        *,
+        skew_ms: int = 0,
+        timeout_s: float = WITHIN_S,
+        origin: str = "",
     ) -> Member:
         """Use the client with a key, or without one as a visitor."""
-        origins = (self._house.http, self._house.websocket)
+        origins = (origin or self._house.http, self._house.websocket)
         member: Member
         if self.is_official:
             assert self._driver is not None
@@ -121,8 +128,11 @@ class Scene:
 
     async def follow(self, member: Member, *subscriptions: Any) -> Any:
         """Let a member follow channels; closed at the end."""
+        before = self.subscriptions()
         follower = await member.follow(*subscriptions)
         self._followers.append(follower)
+        # What is pushed before the exchange knows of a subscription is not for it.
+        await self.until(lambda: self.subscriptions() >= before + len(subscriptions))
         return follower
 
     async def commands(self, member: Member) -> Commands:
@@ -207,6 +217,16 @@ class Scene:
         await self.advance_to(self.exchange.state.markets[ticker].close_us)
         await self.act("determine", ticker, result, expiration_value=value)
         await self.advance(61)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something on the exchange's side is so: frames on their way arrive."""
+        async with asyncio.timeout(WITHIN_S):
+            while not is_so():
+                await asyncio.sleep(0.001)
+
+    def subscriptions(self) -> int:
+        """Return how many subscriptions the exchange serves."""
+        return sum(len(each) for each in self.venue.gateway.hub.by_channel.values())
 
     # What lies behind the clients.
 

@@ -31,6 +31,9 @@ MODULES: Final = (
     "portfolio",
     "closing",
     "throttling",
+    "wire_protocol",
+    "channels",
+    "faults",
 )
 
 NO_ED25519: Final = "the client signs with RSA only before 3.31.0"

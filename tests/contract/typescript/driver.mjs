@@ -87,19 +87,23 @@ function answered(reply) {
   return { status: reply.status, data: reply.data ?? null, headers: { ...reply.headers } };
 }
 
+function isSuccess({ status }) {
+  return status >= 200 && status < 300;
+}
+
 async function attempt(request) {
   try {
     return answered(await request());
   } catch (error) {
     if (!axios.isAxiosError(error)) return { fault: String(error?.stack ?? error) };
-    return error.response ? answered(error.response) : { lost: error.message };
+    // A success that was cut off in the middle is no answer, although its head has come.
+    return error.response && !isSuccess(error.response) ? answered(error.response) : { lost: error.message };
   }
 }
 
 /** An answer with what in it does not fit what the client declares for its method, if it has one. */
 function checked(answer, method) {
-  const isSuccess = answer.status >= 200 && answer.status < 300;
-  const isDeclared = isSuccess && method !== undefined;
+  const isDeclared = isSuccess(answer) && method !== undefined;
   return { ...answer, misfits: isDeclared ? shapes.misfits(method, answer.status, answer.data) : [] };
 }
 
