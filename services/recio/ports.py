@@ -105,10 +105,12 @@ class Database(Protocol):
     (then the caller reads back before it repeats), ``Rejected`` when a constraint or a policy
     refuses, ``Broken`` for a statement that cannot be right.
 
-    ``poll_seconds`` is how long a hint may be missing before whoever waits must look by himself.
+    ``poll_seconds`` is how long a hint may be missing before whoever waits must look by himself,
+    ``settle_seconds`` how long followers let others go first after a hint.
     """
 
     poll_seconds: float
+    settle_seconds: float
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction: committed at the end of the block, rolled back on an exception."""

@@ -15,13 +15,19 @@ from recio.ports import Database
 class Wake:
     """Wakes one waiting loop when a row of its account changes.
 
-    ``account`` None wakes for every account. Run ``listen`` as a task of the service.
+    ``account`` None wakes for every account. Run ``listen`` as a task of the service. One commit on
+    an order's way wakes half a dozen processes: those that only follow what happens are
+    ``is_follower`` and wait a little longer, so that the order's next step has the processor and
+    hints that come together cause one look.
     """
 
-    def __init__(self, database: Database, *channels: str, account: str | None) -> None:
+    def __init__(
+        self, database: Database, *channels: str, account: str | None, is_follower: bool = False
+    ) -> None:
         self._database = database
         self._channels = channels
         self._account = account
+        self._is_follower = is_follower
         self._event = asyncio.Event()
 
     async def listen(self) -> None:
@@ -46,5 +52,7 @@ class Wake:
             async with asyncio.timeout(limit_s):
                 await self._event.wait()
         is_hinted = self._event.is_set()
+        if is_hinted and self._is_follower and self._database.settle_seconds > 0:
+            await asyncio.sleep(self._database.settle_seconds)
         self._event.clear()
         return is_hinted

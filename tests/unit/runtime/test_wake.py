@@ -13,6 +13,7 @@ class Listening:
     """A database that only listens."""
 
     poll_seconds = 2.0
+    settle_seconds = 0.02
 
     def __init__(self):
         self.hints = asyncio.Queue()
@@ -25,12 +26,12 @@ class Listening:
             yield await self.hints.get()
 
 
-def waited(account="paper", *, hint=None, after_s=0.5, at_most_s=None):
+def waited(account="paper", *, hint=None, after_s=0.5, at_most_s=None, is_follower=False):
     """Return after how many seconds a waiting loop went on."""
 
     async def main():
         database = Listening()
-        wake = Wake(database, "orders", account=account)
+        wake = Wake(database, "orders", account=account, is_follower=is_follower)
         listening = asyncio.create_task(wake.listen())
         loop = asyncio.get_running_loop()
         if hint is not None:
@@ -90,3 +91,11 @@ def test_a_hint_before_the_wait_is_not_lost():
         return first_s, loop.time()
 
     assert stepped.run(main()) == (0.0, 2.0)
+
+
+def test_a_follower_lets_others_go_first_after_a_hint():
+    """Only after a hint: a poll is on time."""
+    hint = Notification("orders", "paper 17")
+
+    assert waited(hint=hint, is_follower=True) == pytest.approx(0.52)
+    assert waited(is_follower=True) == 2.0

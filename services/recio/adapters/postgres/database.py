@@ -159,6 +159,8 @@ class PostgresDatabase:
 
     poll_seconds = 2.0
     """Hints cross a connection that can break."""
+    settle_seconds = 0.02
+    """Longer than an order takes from one commit to the next, shorter than a person sees."""
 
     def __init__(
         self,
@@ -387,6 +389,8 @@ class SteppedDatabase:
 
     poll_seconds = 60.0
     """Hints are handed out in the same process and cannot be lost."""
+    settle_seconds = 0.0
+    """One thing happens at a time: there is nobody to let go first."""
 
     def __init__(
         self,

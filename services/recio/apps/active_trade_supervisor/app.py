@@ -45,7 +45,7 @@ class ActiveTrades:
         self.state = stop.State(account)
         database = context.database
         self._rules = Wake(database, "settings", "switches", account=account)
-        self._books = Wake(database, "trades", account=account)
+        self._books = Wake(database, "trades", account=account, is_follower=True)
         self._config: AccountConfig | None = None
         self._switch = Trading.ACTIVE
         self._trades: tuple[Trade, ...] | None = None

@@ -64,7 +64,7 @@ class AutoEntry:
         self.state = entry.State(account, slippage_cents=settings.slippage_cents)
         database = context.database
         self._rules = Wake(database, "settings", "switches", account=account)
-        self._books = Wake(database, "trades", "intents", account=account)
+        self._books = Wake(database, "trades", "intents", account=account, is_follower=True)
         self._config: AccountConfig | None = None
         self._switch = Trading.HALTED
         self._held: _Read | None = None

@@ -33,7 +33,7 @@ class AccountSync:
         self._stream = stream
         self._reconciler = Reconciler(context, account, rest)
         self._look_now = False
-        self._wake = Wake(context.database, "orders", "facts", account=account)
+        self._wake = Wake(context.database, "orders", "facts", account=account, is_follower=True)
         self._read_wall_us: int | None = None
         self._trouble = ""
 

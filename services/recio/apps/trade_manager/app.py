@@ -17,7 +17,7 @@ class TradeManager:
     def __init__(self, context: ServiceContext, account: str) -> None:
         self._context = context
         self._account = account
-        self._wake = Wake(context.database, "facts", "orders", account=account)
+        self._wake = Wake(context.database, "facts", "orders", account=account, is_follower=True)
         self._moved = context.metrics.counter(
             "recio_trades_moved_total", "Trades that changed their state.", "state"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import signal
 import socket
 import time
@@ -24,6 +25,7 @@ import uvloop
 from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.transport.client import HttpClient
 from recio.domain.errors import Broken, Rejected, Unavailable
+from recio.manifest import Scope
 from recio.runtime import process
 from recio.runtime.clock import MarketTime, note_market_time
 from recio.runtime.host import entry
@@ -41,6 +43,7 @@ READY_S: Final = 60.0
 OTHERS_READY_S: Final = 15.0
 """How long the page waits for the other services; they go on being started after that."""
 BEAT_S: Final = 1.0
+SHARED_NICENESS: Final = 5
 WATCH_S: Final = 0.2
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -117,6 +120,7 @@ class Runner:
 
     def _ports(self, planned: Sequence[PlannedProcess]) -> dict[str, int]:
         taken: dict[str, int] = {}
+        listening_socket(self.options.host, 0).close()
         for one in planned:
             if one.name == UI:
                 listening_socket(self.options.host, one.port).close()
@@ -234,6 +238,9 @@ def _body(
     one: PlannedProcess, environment: LocalEnvironment
 ) -> Callable[[Callable[[], None]], int]:
     def body(tell_ready: Callable[[], None]) -> int:
+        if one.placements[0].row.scope is Scope.SHARED:
+            # The page and the watchers share few cores with the way of an order: it goes first.
+            os.nice(SHARED_NICENESS)
         return process.run_in_new_loop(
             environment.settings(one), environment.values(one), one.placements, on_ready=tell_ready
         )
