@@ -128,7 +128,9 @@ def run_all(
             process.wait()
 
 
-def up(topology: Topology, accounts: int, settle_s: float, *, is_apart: bool = False) -> MemoryRunner:
+def up(
+    topology: Topology, accounts: int, settle_s: float, *, is_apart: bool = False
+) -> MemoryRunner:
     """Run the system once and return what was counted."""
     with tempfile.TemporaryDirectory(prefix="recio-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)

@@ -39,8 +39,8 @@ def main() -> None:
     state = prepared()
     tickers = [format_market(EVENT, strike) for strike in STRIKES]
     steps, encodings = [], []
-    for turn in range(2000):
-        at_us = START_US + turn * SECOND_US // 10
+    for turn in range(1, 2001):
+        at_us = START_US + turn * SECOND_US // 5
         snapshot.step(state, price(at_us, turn))
         update = BookUpdate(
             environment="paper", event_ticker=EVENT, is_full=False, at_us=at_us + 1, seen_us=at_us + SECOND_US // 10,
