@@ -317,19 +317,27 @@ CREATE TABLE trading.ledger_transactions (
     note            text        NOT NULL DEFAULT '',
     at              timestamptz NOT NULL,
     seen_at         timestamptz NOT NULL,
-    UNIQUE (account, kind, fact_id)
+    UNIQUE (account, kind, fact_id),
+    UNIQUE (transaction_id, account, at)
 );
 CREATE INDEX ledger_transactions_at ON trading.ledger_transactions (account, at);
-CREATE INDEX ledger_transactions_by_all ON trading.ledger_transactions (at);
 CREATE TABLE trading.ledger_postings (
-    transaction_id  uuid     NOT NULL REFERENCES trading.ledger_transactions,
-    line            smallint NOT NULL,
-    account         text     NOT NULL,
-    book            text     NOT NULL CHECK (book IN ('cash', 'position', 'fees', 'result', 'capital', 'suspense')),
-    market_ticker   text     NOT NULL DEFAULT '',
-    amount_usd_e6   bigint   NOT NULL CHECK (amount_usd_e6 <> 0),
-    PRIMARY KEY (transaction_id, line)
+    transaction_id  uuid        NOT NULL,
+    line            smallint    NOT NULL,
+    account         text        NOT NULL,
+    book            text        NOT NULL CHECK (book IN ('cash', 'position', 'fees', 'result', 'capital', 'suspense')),
+    market_ticker   text        NOT NULL DEFAULT '',
+    amount_usd_e6   bigint      NOT NULL CHECK (amount_usd_e6 <> 0),
+    at              timestamptz NOT NULL,
+    PRIMARY KEY (transaction_id, line),
+    CONSTRAINT postings_of_their_transaction FOREIGN KEY (transaction_id, account, at)
+        REFERENCES trading.ledger_transactions (transaction_id, account, at)
 );
+-- The day's result, of one account and of all: asked for at every entry.
+CREATE INDEX postings_results ON trading.ledger_postings (account, at) INCLUDE (amount_usd_e6)
+    WHERE book IN ('result', 'fees');
+CREATE INDEX postings_results_of_all ON trading.ledger_postings (at) INCLUDE (amount_usd_e6)
+    WHERE book IN ('result', 'fees');
 CREATE TABLE trading.totals (
     account              text PRIMARY KEY REFERENCES trading.accounts,
     cash_usd_e6          bigint      NOT NULL,
@@ -576,9 +584,8 @@ BEGIN
             OR booked_qty_e2 < filled_qty_e2);
     SELECT coalesce(sum(cost_usd_e6), 0) INTO held_usd_e6 FROM trading.positions WHERE qty_e2 <> 0;
     SELECT count(*) INTO orders_in_minute FROM trading.orders WHERE created_at > minute_ago;
-    SELECT coalesce(-sum(p.amount_usd_e6), 0) INTO result_today_usd_e6
-      FROM trading.ledger_postings p JOIN trading.ledger_transactions t USING (transaction_id)
-     WHERE p.book IN ('result', 'fees') AND t.at >= day_start;
+    SELECT coalesce(-sum(amount_usd_e6), 0) INTO result_today_usd_e6
+      FROM trading.ledger_postings WHERE book IN ('result', 'fees') AND at >= day_start;
 END
 $$;
 REVOKE ALL ON FUNCTION trading.lock_fleet_totals FROM PUBLIC;

@@ -76,16 +76,19 @@ def stranger(accounts, module_database_url):
         yield connection
 
 
-def test_every_table_of_the_schema_is_guarded(module_database_url):
+def test_every_table_with_an_account_is_guarded(module_database_url):
     """A table that is added without forced row-level security shows here."""
     with psycopg.connect(module_database_url) as connection:
-        guarded = connection.execute(
-            "SELECT relname, relrowsecurity AND relforcerowsecurity FROM pg_class "
-            "WHERE relnamespace = 'trading'::regnamespace AND relkind IN ('r', 'p')"
+        tables = connection.execute(
+            "SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity, EXISTS ("
+            "  SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'account') "
+            "FROM pg_class c WHERE c.relnamespace = 'trading'::regnamespace "
+            "AND c.relkind IN ('r', 'p')"
         ).fetchall()
 
-    assert {name for name, is_guarded in guarded if not is_guarded} == FOR_ALL - {"switches"}
-    assert {name for name, _ in guarded} == set(OF_ONE_ACCOUNT) | FOR_ALL
+    assert {name for name, is_guarded, _ in tables if not is_guarded} == FOR_ALL - {"switches"}
+    assert {name for name, _, has_account in tables if not has_account} == FOR_ALL
+    assert set(OF_ONE_ACCOUNT) <= {name for name, _, _ in tables}
 
 
 def test_another_account_sees_nothing(busy, stranger):
@@ -156,7 +159,8 @@ def test_another_account_books_nothing_in_our_ledger(busy, stranger):
         )
     with pytest.raises(errors.InsufficientPrivilege, match="row-level security"):
         stranger.execute(
-            "INSERT INTO trading.ledger_postings SELECT gen_random_uuid(), 1, %s, 'cash', '', 1",
+            "INSERT INTO trading.ledger_postings "
+            f"SELECT gen_random_uuid(), 1, %s, 'cash', '', 1, {NOW}",
             (busy.account,),
         )
 

@@ -199,12 +199,12 @@ def test_an_older_epoch_cannot_be_written(scene, runner):
     ) == ("orders_epoch_monotone")
 
 
-def book(scene, amounts):
+def book(scene, amounts, account=None):
     """Write a ledger transaction with these amounts, past the code."""
 
     async def play():
         name = derived_id(scene.account, "test", *amounts)
-        async with scene.database.transaction() as tx:
+        async with (scene.owner if account else scene.database).transaction() as tx:
             await tx.execute(
                 "INSERT INTO trading.ledger_transactions "
                 "(transaction_id, account, kind, fact_id, at, seen_at) "
@@ -213,8 +213,8 @@ def book(scene, amounts):
             )
             for line, amount in enumerate(amounts):
                 await tx.execute(
-                    "INSERT INTO trading.ledger_postings VALUES (%s, %s, %s, 'cash', '', %s)",
-                    *(name, line, scene.account, amount),
+                    "INSERT INTO trading.ledger_postings VALUES (%s, %s, %s, 'cash', '', %s, %s)",
+                    *(name, line, account or scene.account, amount, as_datetime(scene.now_us)),
                 )
 
     return play()
@@ -239,6 +239,15 @@ def test_postings_that_balance_are_kept(scene, runner):
     runner.run(book(scene, (5, 6, -11)))
 
     runner.run(scene.assert_books_agree())
+
+
+def test_a_posting_belongs_to_its_transaction_s_account_and_time(scene, accounts, runner):
+    """It can be attached to nobody else's."""
+    other = accounts()
+
+    with pytest.raises(DatabaseRejected) as caught:
+        runner.run(book(scene, (5, -5), account=other.account))
+    assert caught.value.constraint == "postings_of_their_transaction"
 
 
 def test_an_empty_posting_is_refused(scene, runner):

@@ -200,10 +200,11 @@ async def oldest_open_us(tx: Transaction, account: str, default_us: int) -> int:
     settlement can wait for a fill that the exchange shows much later than newer facts.
     """
     row = await tx.fetch_one(
+        # OFFSET 0: else min() is looked for along all orders in the order of their times.
         "SELECT least("
-        "(SELECT min(created_at) FROM trading.orders WHERE account = %s "
+        "(SELECT min(created_at) FROM (SELECT created_at FROM trading.orders WHERE account = %s "
         "  AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
-        "       OR booked_qty_e2 < filled_qty_e2)), "
+        "       OR booked_qty_e2 < filled_qty_e2) OFFSET 0) alive), "
         "(SELECT min(created_at) FROM trading.trades WHERE account = %s AND close_at < %s "
         "  AND state NOT IN ('closed', 'settled', 'abandoned')), %s::timestamptz)",
         account,

@@ -323,6 +323,7 @@ async def _book(
     seen_us: int,
 ) -> bool:
     transaction_id = derived_id(account, "ledger", kind, fact_id)
+    at = as_datetime(at_us)
     made = await tx.execute(
         "INSERT INTO trading.ledger_transactions "
         "(transaction_id, account, kind, fact_id, at, seen_at) VALUES (%s, %s, %s, %s, %s, %s) "
@@ -331,14 +332,14 @@ async def _book(
         account,
         kind,
         fact_id,
-        as_datetime(at_us),
+        at,
         as_datetime(seen_us),
     )
     if made:
         await tx.execute_many(
-            "INSERT INTO trading.ledger_postings VALUES (%s, %s, %s, %s, %s, %s)",
+            "INSERT INTO trading.ledger_postings VALUES (%s, %s, %s, %s, %s, %s, %s)",
             [
-                (transaction_id, line, account, p.book, p.market_ticker, p.amount_usd_e6)
+                (transaction_id, line, account, p.book, p.market_ticker, p.amount_usd_e6, at)
                 for line, p in enumerate(postings, start=1)
             ],
         )

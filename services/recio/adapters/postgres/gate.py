@@ -179,9 +179,8 @@ def _exposure_queries(account: str, now_us: int, day_start_us: int) -> tuple[Que
         "SELECT (SELECT count(*) FROM trading.trades WHERE account = %s "
         "         AND state NOT IN ('closed', 'settled', 'abandoned')), "
         "       (SELECT count(*) FROM trading.orders WHERE account = %s AND created_at > %s), "
-        "       (SELECT coalesce(-sum(p.amount_usd_e6), 0) FROM trading.ledger_transactions l "
-        "          JOIN trading.ledger_postings p USING (transaction_id) "
-        "         WHERE l.account = %s AND l.at >= %s AND p.book IN ('result', 'fees')), "
+        "       (SELECT coalesce(-sum(amount_usd_e6), 0) FROM trading.ledger_postings "
+        "         WHERE account = %s AND at >= %s AND book IN ('result', 'fees')), "
         "       t.cash_usd_e6, t.equity_usd_e6, t.equity_high_usd_e6 "
         "FROM (VALUES (1)) one LEFT JOIN trading.totals t ON t.account = %s",
         (account, account, minute, account, as_datetime(day_start_us), account),
