@@ -25,7 +25,12 @@ from recio.manifest import ServiceRow
 from recio.runtime.settings import PREFIX, ProcessSettings, service_prefix
 
 ROOT: Final = Path(__file__).parents[1]
-PAGES: Final = ("docs/architecture.md", "docs/settings.md", "docs/tables.md")
+PAGES: Final = (
+    "docs/architecture.md",
+    "docs/contract.md",
+    "docs/settings.md",
+    "docs/tables.md",
+)
 _PART: Final = re.compile(r"(<!-- rendered: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -133,6 +138,18 @@ def service_settings() -> str:
     return "\n\n".join(parts)
 
 
+def contract_cases() -> str:
+    """Return the numbered cases of the contract suite, and who runs each."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    suite = importlib.import_module("tests.contract.suite")
+    lines = ["| case | the exchange promises | documented in | run by |", "|---|---|---|---|"]
+    for one in suite.load():
+        clients = f"ours: {one.only_ours}" if one.only_ours else "both"
+        lines.append(f"| {one.name} | {one.title} | {one.source} | {clients} |")
+    return "\n".join(lines)
+
+
 def settings_of(row: ServiceRow) -> type[msgspec.Struct] | None:
     """Return the struct of a service's settings; None: it has none of its own."""
     package = row.entry.partition(":")[0].rpartition(".")[0]
@@ -152,6 +169,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "fleet-fields": fleet_fields,
     "process-settings": process_settings,
     "service-settings": service_settings,
+    "contract-cases": contract_cases,
 }
 
 

@@ -112,9 +112,10 @@ class Scene:
         skew_ms: int = 0,
         timeout_s: float = WITHIN_S,
         origin: str = "",
+        websocket: str = "",
     ) -> Member:
         """Use the client with a key, or without one as a visitor."""
-        origins = (origin or self._house.http, self._house.websocket)
+        origins = (origin or self._house.http, websocket or self._house.websocket)
         member: Member
         if self.is_official:
             assert self._driver is not None

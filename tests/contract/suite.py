@@ -19,6 +19,7 @@ OURS: Final = "ours"
 OFFICIAL: Final = "official"
 
 MODULES: Final = (
+    "command",
     "access",
     "venue",
     "market_data",
@@ -40,6 +41,7 @@ NO_ED25519: Final = "the client signs with RSA only before 3.31.0"
 NO_STREAM: Final = "the client has no stream that keeps books or reconnects"
 NO_BUDGET: Final = "the client keeps no rate budget"
 
+COMMAND: Final = "the command `recio exchange`"
 # Where the exchange documents it: pages of docs.kalshi.com/getting_started unless they say more.
 KEYS: Final = "API keys"
 ERRORS: Final = "Errors (OpenAPI 3.30)"

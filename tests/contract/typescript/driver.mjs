@@ -139,7 +139,7 @@ const actions = {
   },
 
   check({ model, value }) {
-    return { misfits: shapes.modelMisfits(model, value) };
+    return { misfits: shapes.requestMisfits(model, value) };
   },
 
   open({ member, url, isSigned }) {

@@ -1,7 +1,8 @@
 // Checks values against the models that the official client declares in its .d.ts files, and answers
 // against the success statuses that its documentation lists. The client itself checks nothing at run
 // time; its declarations are generated from the exchange's OpenAPI document and are regular enough to
-// be read line by line. A field that is not declared is fine, as it is for a TypeScript program.
+// be read line by line. A field that is not declared is fine in an answer, as it is for a TypeScript
+// program.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +10,8 @@ import { join } from "node:path";
 const PRIMITIVES = new Set(["string", "number", "boolean"]);
 
 export class Shapes {
+  #isStrict = false;
+
   constructor(packageDirectory) {
     this.models = new Map();
     this.enums = new Map();
@@ -61,10 +64,12 @@ export class Shapes {
     return found[0]?.method;
   }
 
-  /** What in a value does not fit a model. */
-  modelMisfits(model, value) {
+  /** What in a request does not fit a model; there a field that is not declared is wrong too. */
+  requestMisfits(model, value) {
     const found = [];
+    this.#isStrict = true;
     this.#check(model, value, model, found);
+    this.#isStrict = false;
     return found;
   }
 
@@ -141,6 +146,12 @@ export class Shapes {
         if (!isOptional) found.push(`${where}.${field}: missing`);
       } else {
         this.#check(type, value[field], `${where}.${field}`, found);
+      }
+    }
+    if (this.#isStrict) {
+      const declared = new Set(fields.map(({ field }) => field));
+      for (const field of Object.keys(value).filter((each) => !declared.has(each))) {
+        found.push(`${where}.${field}: not declared`);
       }
     }
   }
