@@ -100,7 +100,7 @@ SERVICES: Final[tuple[ServiceRow, ...]] = (
         local_port=8010,
         reads=("prices", "books", "markets", "exchange_status"),
         writes=("snapshots",),
-        tables_written=("market.snapshot_latest",),
+        tables_written=("market.snapshot_latest", "market.journal"),
     ),
     ServiceRow(
         name="auto_entry_supervisor",
@@ -110,7 +110,12 @@ SERVICES: Final[tuple[ServiceRow, ...]] = (
         local_port=8009,
         reads=("snapshots",),
         feedback=(Feedback("trading.trades", reason="No second entry beside an open trade."),),
-        tables_written=("trading.intents", "trading.decisions", "trading.automation"),
+        tables_written=(
+            "trading.intents",
+            "trading.decisions",
+            "trading.automation",
+            "trading.journal",
+        ),
     ),
     ServiceRow(
         name="active_trade_supervisor",
@@ -120,7 +125,12 @@ SERVICES: Final[tuple[ServiceRow, ...]] = (
         local_port=8007,
         reads=("snapshots",),
         feedback=(Feedback("trading.trades", reason="It watches what is open."),),
-        tables_written=("trading.intents", "trading.decisions", "trading.stops"),
+        tables_written=(
+            "trading.intents",
+            "trading.decisions",
+            "trading.stops",
+            "trading.journal",
+        ),
     ),
     ServiceRow(
         name="trade_initiator",

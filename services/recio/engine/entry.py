@@ -41,7 +41,7 @@ OUTSIDE: Final = frozenset({"not_open", "too_early", "too_late", "disabled"})
 _CENT_E4: Final = 100
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class Known(msgspec.Struct, frozen=True, kw_only=True, tag="known"):
     """What the database says of the account, read in one transaction."""
 
     config: AccountConfig
@@ -51,19 +51,19 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     cash_usd_e6: int | None = None
 
 
-class Restored(msgspec.Struct, frozen=True):
+class Restored(msgspec.Struct, frozen=True, tag="restored"):
     """The spike state as it was last written, by symbol."""
 
     spikes: dict[str, SpikeState]
 
 
-class ProposalFailed(msgspec.Struct, frozen=True):
+class ProposalFailed(msgspec.Struct, frozen=True, tag="proposal_failed"):
     """An intent could not be written; whether it was is not known."""
 
     intent: Intent
 
 
-class Tick(msgspec.Struct, frozen=True):
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """Market time has come to ``at_us``."""
 
     at_us: int

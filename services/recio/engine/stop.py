@@ -35,7 +35,7 @@ WATCHED: Final = frozenset({TradeState.OPEN, TradeState.CLOSING})
 _UNSEEN: Final = SideView(None, None, None, None)
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class Known(msgspec.Struct, frozen=True, kw_only=True, tag="known"):
     """What the database says of the account, read in one transaction."""
 
     config: AccountConfig
@@ -43,20 +43,20 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     trades: tuple[Trade, ...] = ()
 
 
-class Restored(msgspec.Struct, frozen=True):
+class Restored(msgspec.Struct, frozen=True, tag="restored"):
     """Durable stops by trade."""
 
     stops: dict[UUID, StopState]
 
 
-class ExitFailed(msgspec.Struct, frozen=True):
+class ExitFailed(msgspec.Struct, frozen=True, tag="exit_failed"):
     """An exit could not be written, or nobody knows: it is due again under the same number."""
 
     trade_id: UUID
     number: int
 
 
-class Tick(msgspec.Struct, frozen=True):
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """Market time has come to ``at_us``."""
 
     at_us: int

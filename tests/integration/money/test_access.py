@@ -16,6 +16,7 @@ OF_ONE_ACCOUNT = (
     "account_settings",
     "automation",
     "decisions",
+    "journal",
     "intents",
     "trades",
     "orders",
@@ -55,6 +56,10 @@ def busy(scene, runner):
             (
                 f"INSERT INTO trading.decisions VALUES (%s, %s, 'entry', 'E', 1, {NOW}, '')",
                 trade_id,
+            ),
+            (
+                "INSERT INTO trading.journal VALUES "
+                f"(%s, 'h', gen_random_uuid(), 1, {NOW}, 1, 1, sha256(''), '')",
             ),
             (f"INSERT INTO trading.stops VALUES (%s, %s, '{{}}', {NOW})", trade_id),
             (f"INSERT INTO trading.balances VALUES (%s, {NOW}, 1, 1, {NOW})",),
@@ -132,6 +137,7 @@ INSERTS = {
     "automation": "'ACTIVE', '{}', " + NOW,
     "decisions": "gen_random_uuid(), 'entry', 'E', 1, " + NOW + ", ''",
     "balances": f"{NOW}, 1, 1, {NOW}",
+    "journal": f"'h', gen_random_uuid(), 1, {NOW}, 1, 1, sha256(''), ''",
     "positions": f"'M2', 'E', 0, 0, 0, 0, {NOW}",
     "settlements": f"'M2', 'E', 'yes', 0, 0, 0, 0, {NOW}, {NOW}",
     "totals": f"0, 0, 0, {NOW}",

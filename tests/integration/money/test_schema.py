@@ -26,6 +26,7 @@ APPEND_ONLY = (
     "audit",
     "account_config",
     "account_settings",
+    "journal",
 )
 NEVER_DELETED = ("intents", "trades", "orders", "switches", "accounts")
 
@@ -130,6 +131,11 @@ def sold_trade(scene, runner):
         async with scene.owner.transaction() as tx:
             await tx.execute(
                 "INSERT INTO trading.account_settings VALUES (%s, 1, 1, 'test', '{}', %s)",
+                *(scene.account, as_datetime(scene.now_us)),
+            )
+            await tx.execute(
+                "INSERT INTO trading.journal VALUES "
+                "(%s, 'h', gen_random_uuid(), 1, %s, 1, 1, sha256(''), '')",
                 *(scene.account, as_datetime(scene.now_us)),
             )
         return order_id

@@ -23,8 +23,10 @@ from recio.domain.messages import Snapshot
 from recio.domain.trades import Trade
 from recio.domain.units import SECOND_US
 from recio.engine import stop
+from recio.engine.journal import StopStarted
 from recio.engine.records import Record
 from recio.engine.stop import Event, Exit, ExitFailed, Known, Restored, Save, Tick
+from recio.runtime.journal import Journal
 from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 from recio.runtime.wake import Wake
@@ -43,6 +45,7 @@ class ActiveTrades:
         self._context = context
         self._account = account
         self.state = stop.State(account)
+        self._journal = Journal(context)
         database = context.database
         self._rules = Wake(database, "settings", "switches", account=account)
         self._books = Wake(database, "trades", account=account, is_follower=True)
@@ -64,6 +67,8 @@ class ActiveTrades:
 
     async def recover(self) -> None:
         """Read the account, its trades and its stops."""
+        started = StopStarted(at_us=self._context.clock.market_us(), account=self._account)
+        self._journal.append(started)
         async with self._context.database.transaction() as tx:
             self._take(Restored(await decisions.read_stops(tx, self._account)))
         self._take(Tick(self._context.clock.market_us()))
@@ -120,6 +125,9 @@ class ActiveTrades:
                 self._saves.clear()
 
     def _take(self, event: Event) -> None:
+        if self._journal.is_closed:
+            return
+        self._journal.append(event)
         _, commands = stop.step(self.state, event)
         for command in commands:
             if isinstance(command, Exit):
@@ -216,6 +224,11 @@ class ActiveTrades:
             if self._saves.get(trade_id) is save:
                 del self._saves[trade_id]
 
+    async def drain(self) -> None:
+        """End the journal, then write the stops and records of all that was folded."""
+        await self._journal.close()
+        await self._write_waiting()
+
     async def active_trades(self, request: HttpRequest) -> HttpResponse:
         """Answer with every open trade as it stands now."""
         del request
@@ -238,10 +251,11 @@ class ActiveTrades:
                 self.read_bus,
                 self.tick,
                 self.write,
+                self._journal.write,
             ),
             readiness=self.readiness,
             routes={("GET", "/api/active_trades"): self.active_trades},
-            drain=self._write_waiting,
+            drain=self.drain,
         )
 
 

@@ -28,7 +28,9 @@ from recio.domain.units import HOUR_US
 from recio.engine import entry
 from recio.engine.automation import Show
 from recio.engine.entry import Command, Event, Known, ProposalFailed, Propose, Restored, Tick
+from recio.engine.journal import EntryStarted
 from recio.engine.records import Record
+from recio.runtime.journal import Journal
 from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 from recio.runtime.wake import Wake
@@ -62,6 +64,7 @@ class AutoEntry:
         self._account = account
         self._settings = settings
         self.state = entry.State(account, slippage_cents=settings.slippage_cents)
+        self._journal = Journal(context)
         database = context.database
         self._rules = Wake(database, "settings", "switches", account=account)
         self._books = Wake(database, "trades", "intents", account=account, is_follower=True)
@@ -78,6 +81,13 @@ class AutoEntry:
 
     async def recover(self) -> None:
         """Read the account, its trades and attempts, and the spike alert's state."""
+        self._journal.append(
+            EntryStarted(
+                at_us=self._context.clock.market_us(),
+                account=self._account,
+                slippage_cents=self._settings.slippage_cents,
+            )
+        )
         async with self._context.database.transaction() as tx:
             self._take(Restored(await decisions.read_spikes(tx, self._account)))
         await self._read_rules()
@@ -125,6 +135,9 @@ class AutoEntry:
 
     def _take(self, event: Event) -> list[Propose]:
         """Fold one event; keep what can wait and return the wishes, which cannot."""
+        if self._journal.is_closed:
+            return []
+        self._journal.append(event)
         _, commands = entry.step(self.state, event)
         wishes = [command for command in commands if isinstance(command, Propose)]
         for command in commands:
@@ -217,6 +230,11 @@ class AutoEntry:
         left = [spike.seconds_left(one, settings, show.at_us) for one in show.spikes.values()]
         return max(left, default=0)
 
+    async def drain(self) -> None:
+        """End the journal, then write the records of all that was folded."""
+        await self._journal.close()
+        await self._write_waiting()
+
     async def indicator(self, request: HttpRequest) -> HttpResponse:
         """Answer with the automation's indicator."""
         del request
@@ -241,10 +259,11 @@ class AutoEntry:
                 self.read_bus,
                 self.tick,
                 self.write,
+                self._journal.write,
             ),
             readiness=self.readiness,
             routes={("GET", "/api/auto_entry_indicator"): self.indicator},
-            drain=self._write_waiting,
+            drain=self.drain,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from typing import Annotated, Final
 
@@ -24,8 +25,10 @@ from recio.domain.messages import (
 )
 from recio.domain.units import HOUR_US, MINUTE_US, SECOND_US
 from recio.engine import snapshot
+from recio.engine.journal import SnapshotStarted
 from recio.engine.snapshot import Event, State, Tick
 from recio.ports import Database
+from recio.runtime.journal import Journal
 from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 
@@ -56,13 +59,16 @@ class Coordinator:
     def __init__(self, context: ServiceContext, settings: Settings) -> None:
         self._context = context
         self._settings = settings
-        prints = Fingerprints(data.fingerprints_bytes(settings.fingerprints))
+        artefact = data.fingerprints_bytes(settings.fingerprints)
+        self._artefact_sha256 = hashlib.sha256(artefact).hexdigest()
+        prints = Fingerprints(artefact)
         self.state = State(
             context.environment,
             fingerprints={prints.symbol: prints},
             model=settings.model,
             open_interval_us=SECOND_US // settings.snapshots_per_second,
         )
+        self._journal = Journal(context)
         self._newest: dict[str, Snapshot] = {}
         self._unwritten: dict[str, Snapshot] = {}
         self._order = asyncio.Lock()
@@ -82,6 +88,16 @@ class Coordinator:
         # A hundred a second is more than is ever made, so the clock alone keeps generations rising
         # when the row is lost: it lies in an unlogged table.
         self.state.generation = max(stored + 1000, now_us // (SECOND_US // 100))
+        self._journal.append(
+            SnapshotStarted(
+                at_us=now_us,
+                environment=self.state.environment,
+                model=self.state.model,
+                generation=self.state.generation,
+                open_interval_us=self.state.open_interval_us,
+                fingerprints=(self._artefact_sha256,),
+            )
+        )
         await self._look_back()
 
     async def look_back(self) -> None:
@@ -163,6 +179,9 @@ class Coordinator:
     async def _take(self, event: Event) -> None:
         # Two tasks fold and publish; generations must leave in the order in which they were made.
         async with self._order:
+            if self._journal.is_closed:
+                return
+            self._journal.append(event)
             _, made = snapshot.step(self.state, event)
             for one in made:
                 self._newest[one.event_ticker] = self._unwritten[one.event_ticker] = one
@@ -211,9 +230,17 @@ class Coordinator:
         """Return it as a service."""
         return Service(
             recover=self.recover,
-            tasks=(self.read_bus, self.tick, self.release, self.look_back, self.write_latest),
+            tasks=(
+                self.read_bus,
+                self.tick,
+                self.release,
+                self.look_back,
+                self.write_latest,
+                self._journal.write,
+            ),
             readiness=self.readiness,
             routes={("GET", "/api/strike_table"): self.strike_tables},
+            drain=self._journal.close,
         )
 
 

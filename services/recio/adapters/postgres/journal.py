@@ -1,0 +1,69 @@
+"""Journals in the database: append a batch, read the sessions of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from recio.domain.units import as_datetime, time_us
+from recio.engine.journal import Batch
+from recio.ports import Transaction
+
+_INSERT: Final = (
+    "INSERT INTO {table} ({owner}, host, session, seq, first_at, count, format, digest, body) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+_READ: Final = (
+    "SELECT {owner}, host, session, seq, first_at, count, format, digest, body FROM {table} "
+    "WHERE {owner} = %s AND host = %s ORDER BY first_at, session, seq"
+)
+_MARKET: Final = {"table": "market.journal", "owner": "environment"}
+_TRADING: Final = {"table": "trading.journal", "owner": "account"}
+
+
+async def append(tx: Transaction, batches: Sequence[Batch], *, is_account: bool) -> None:
+    """Append batches; one that stands there already, as after a lost commit, is no second row."""
+    await tx.execute_many(
+        _INSERT.format_map(_TRADING if is_account else _MARKET),
+        [
+            (
+                batch.owner,
+                batch.host,
+                batch.session,
+                batch.seq,
+                as_datetime(batch.first_at_us),
+                batch.count,
+                batch.format,
+                batch.digest,
+                batch.body,
+            )
+            for batch in batches
+        ],
+    )
+
+
+async def sessions(
+    tx: Transaction, owner: str, host: str, *, is_account: bool
+) -> list[list[Batch]]:
+    """Return the batches of each run of a host, runs and batches in order."""
+    rows = await tx.fetch(
+        _READ.format_map(_TRADING if is_account else _MARKET),
+        owner,
+        host,
+    )
+    found: dict[UUID, list[Batch]] = {}
+    for owned_by, name, session, seq, first_at, count, kind, digest, body in rows:
+        batch = Batch(
+            owner=owned_by,
+            host=name,
+            session=session,
+            seq=seq,
+            first_at_us=time_us(first_at),
+            count=count,
+            body=bytes(body),
+            digest=bytes(digest),
+            format=kind,
+        )
+        found.setdefault(session, []).append(batch)
+    return [sorted(batches, key=lambda batch: batch.seq) for batches in found.values()]
