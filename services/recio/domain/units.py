@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NewType
 
 from recio.domain.errors import InvalidValue
@@ -166,7 +167,14 @@ def as_datetime(at_us: int) -> datetime:
 
 def format_time_us(at_us: int) -> str:
     """Return RFC 3339 in UTC with microseconds, ending in Z."""
-    return as_datetime(at_us).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    seconds, micros = divmod(at_us, SECOND_US)
+    return f"{_format_second(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _format_second(seconds: int) -> str:
+    # Most times that are written lie in the same few seconds.
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

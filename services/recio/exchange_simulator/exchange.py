@@ -101,8 +101,14 @@ class Exchange:
         whether the market took it: not when it is not active, and no increase during a pause (quote
         again after it).
         """
+        return not self.set_external_levels(ticker, side, ((price_e4, qty_e2),), at_us)
+
+    def set_external_levels(
+        self, ticker: str, side: Side, levels: Iterable[tuple[int, int]], at_us: int
+    ) -> list[int]:
+        """Set several (price, quantity) of one side, one after the other; return the refused prices."""
         self.state.at(at_us)
-        return liquidity.set_level(self.state, self._market(ticker), side, price_e4, qty_e2)
+        return liquidity.set_levels(self.state, self._market(ticker), side, levels)
 
     def external_level(self, ticker: str, side: Side, price_e4: int) -> int:
         """Return the anonymous quantity resting at a level now (1e-2 contract)."""

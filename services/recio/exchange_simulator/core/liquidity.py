@@ -6,6 +6,8 @@ behind members' orders first, so that a member's place in the queue never gets b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from recio.domain.errors import InvalidValue
 from recio.exchange_simulator.core import matching
 from recio.exchange_simulator.core.book import Level
@@ -27,28 +29,34 @@ def yes_price(side: Side, price_e4: int) -> int:
     return price_e4 if side == "yes" else _ONE_E4 - price_e4
 
 
-def set_level(state: State, market: Market, side: Side, price_e4: int, qty_e2: int) -> bool:
-    """Set the anonymous quantity of a level; tell whether the market takes it now."""
-    if qty_e2 < 0:
-        raise InvalidValue(f"expected a quantity of 0 or more, received {qty_e2}e-2")
-    if market.status is not MarketStatus.ACTIVE:
-        return False
-    is_bid, price_e4 = side == "yes", yes_price(side, price_e4)
-    book_side = market.book.side(is_bid=is_bid)
-    level = book_side.levels.get(price_e4)
-    delta = qty_e2 - (level.external_e2 if level else 0)
-    is_paused = state.pauses.is_weekly or state.pauses.is_trading_paused
-    if delta > 0 and (is_paused or state.pauses.is_exchange_paused):
-        return False
-    if book_side.taken_e2:
-        book_side.taken_e2.pop(price_e4, None)
-    if delta > 0:
-        _increase(state, market, price_e4, delta, is_bid=is_bid)
-    elif delta < 0 and level:
-        _withdraw(state, market, level, -delta, is_bid=is_bid)
-    if delta and book_side.is_top(price_e4):
+def set_levels(
+    state: State, market: Market, side: Side, wanted: Iterable[tuple[int, int]]
+) -> list[int]:
+    """Set the anonymous quantity of levels of one side; return those the market does not take now."""
+    is_active, pauses = market.status is MarketStatus.ACTIVE, state.pauses
+    is_paused = pauses.is_weekly or pauses.is_trading_paused or pauses.is_exchange_paused
+    book_side = market.book.side(is_bid=side == "yes")
+    refused: list[int] = []
+    is_top = False
+    for price_e4, qty_e2 in wanted:
+        if qty_e2 < 0:
+            raise InvalidValue(f"expected a quantity of 0 or more, received {qty_e2}e-2")
+        at_e4 = yes_price(side, price_e4)
+        level = book_side.levels.get(at_e4)
+        delta = qty_e2 - (level.external_e2 if level else 0)
+        if not is_active or (is_paused and delta > 0):
+            refused.append(price_e4)
+            continue
+        if book_side.taken_e2:
+            book_side.taken_e2.pop(at_e4, None)
+        if delta > 0:
+            _increase(state, market, at_e4, delta, is_bid=book_side.is_bid)
+        elif delta < 0 and level:
+            _withdraw(state, market, level, -delta, is_bid=book_side.is_bid)
+        is_top = is_top or (delta != 0 and book_side.is_top(at_e4))
+    if is_top:
         state.touch_top(market)
-    return True
+    return refused
 
 
 def _increase(state: State, market: Market, price_e4: int, qty_e2: int, *, is_bid: bool) -> None:

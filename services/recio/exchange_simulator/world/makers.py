@@ -117,7 +117,8 @@ class Quotes:
     """
 
     __slots__ = (
-        "_digest", "_error", "_grid", "_key", "_shape", "asks", "bids", "distance", "strike", "ticker",
+        "_digest", "_drawn_second", "_error", "_grid", "_key", "_own_error", "_shape", "asks", "bids",
+        "distance", "strike", "ticker",
     )  # fmt: skip
 
     def __init__(self, ticker: str, strike: float, grid: Grid, key: str) -> None:
@@ -130,6 +131,8 @@ class Quotes:
         self._key = f"{key}|{ticker}"
         self._error = Wander(f"{self._key}|error", _MARKET_ERROR[1])
         self._digest = draw_bytes(f"{self._key}|sizes", 512)
+        self._drawn_second = -1
+        self._own_error = 0.0
         self._shape: tuple[int, int, int] | None = None
 
     def forget(self) -> None:
@@ -158,8 +161,10 @@ class Quotes:
         """
         self.distance = distance_of(outlook, self.strike)
         second = self._sizes_second(int(at_s))
-        error += _MARKET_ERROR[0] * self._error.at(second)
-        price_e4 = 10_000 * mixture_cdf(self.distance + error)
+        if second != self._drawn_second:
+            self._drawn_second = second
+            self._own_error = _MARKET_ERROR[0] * self._error.at(second)
+        price_e4 = 10_000 * mixture_cdf(self.distance + (error + self._own_error))
         bid_e4, ask_e4 = self._touch(price_e4, second)
         shape = bid_e4, ask_e4, second
         if shape == self._shape:

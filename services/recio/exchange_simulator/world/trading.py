@@ -19,6 +19,7 @@ more than a thousand contracts in the first minutes of their hour.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, sqrt
 from typing import Final
@@ -117,6 +118,7 @@ class LiveEvent:
             for market, strike in zip(spec.markets, strikes, strict=True)
         ]
         self._slots: tuple[list[Quotes], ...] = ()
+        self._plans: dict[tuple[int, int], list[tuple[int, list[Quotes]]]] = {}
         self._quiet: list[Quotes] = []
         self._lively: list[tuple[int, Quotes, float]] = []
         self._now: _Second | None = None
@@ -140,27 +142,32 @@ class LiveEvent:
         if now is None:
             return
         if first == 0 and now.second % BLOCK_S == 0:
-            for quotes in self._quiet:
-                self._quote(quotes, now, 0)
+            self._quote(self._quiet, now, 0)
         if has_takers and first < _TAKER_SLOTS:
             self._take(now, first, last)
-        latest: dict[str, tuple[Quotes, int]] = {}
-        for slot in range(first, last + 1):
-            for quotes in self._slots[slot]:
-                latest[quotes.ticker] = quotes, slot
-        for quotes, slot in latest.values():
-            self._quote(quotes, now, slot)
+        for slot, due in self._plan(first, last):
+            self._quote(due, now, slot)
 
     def withdraw(self, at_us: int) -> None:
         """Take all anonymous quantity away: prices are missing or trading pauses."""
         for quotes in self._quotes:
-            for price_e4 in quotes.bids:
-                self._exchange.set_external_level(quotes.ticker, "yes", price_e4, 0, at_us)
-            for price_e4 in quotes.asks:
-                self._exchange.set_external_level(quotes.ticker, "no", price_e4, 0, at_us)
+            self._tell(quotes, "yes", quotes.bids, {}, at_us)
+            self._tell(quotes, "no", quotes.asks, {}, at_us)
             quotes.forget()
-        self._slots = ()
+        self._slots, self._plans = (), {}
         self._now = None
+
+    def _plan(self, first: int, last: int) -> list[tuple[int, list[Quotes]]]:
+        """Return who is quoted in which slot, in the order of time."""
+        plan = self._plans.get((first, last))
+        if plan is None:
+            plan, quoted = [], set[Quotes]()
+            for slot in range(last, first - 1, -1):
+                due = [quotes for quotes in self._slots[slot] if quotes not in quoted]
+                quoted.update(due)
+                plan.insert(0, (slot, due))
+            self._plans[first, last] = plan
+        return plan
 
     def _know(self, second: int) -> _Second | None:
         value = self._prices.index(second)
@@ -200,29 +207,32 @@ class LiveEvent:
             pattern = patterns[index % len(patterns)] if is_near else (_TAKER_SLOTS + index % 4,)
             for slot in pattern:
                 slots[slot].append(quotes)
-        self._slots = slots
+        self._slots, self._plans = slots, {}
 
     def _outlook(self, now: _Second, value: float, at_s: float) -> tuple[float, float]:
         left_s = self._close_s - at_s
         return settlement_outlook(value, now.deviation, left_s, now.known_sum, now.known_count)
 
-    def _quote(self, quotes: Quotes, now: _Second, slot: int) -> None:
+    def _quote(self, due: Sequence[Quotes], now: _Second, slot: int) -> None:
         passed_us = SLOTS_US[slot]
         seen = min(passed_us / _SEEN_WITHIN_US, 1.0)
         value = now.before + (now.value - now.before) * seen
         at_s = now.second + passed_us / SECOND_US
-        wanted = quotes.aim(self._outlook(now, value, at_s), now.error, at_s)
-        if wanted is None:
-            return
         at_us = now.second * SECOND_US + passed_us
-        bids, asks = wanted
-        self._tell(quotes, "yes", quotes.bids, bids, at_us)
-        self._tell(quotes, "no", quotes.asks, asks, at_us)
-        quotes.bids, quotes.asks = bids, asks
+        outlook = self._outlook(now, value, at_s)
+        for quotes in due:
+            wanted = quotes.aim(outlook, now.error, now.second)
+            if wanted is not None:
+                bids, asks = wanted
+                self._tell(quotes, "yes", quotes.bids, bids, at_us)
+                self._tell(quotes, "no", quotes.asks, asks, at_us)
+                quotes.bids, quotes.asks = bids, asks
 
     def _tell(self, quotes: Quotes, side: Side, told: Levels, wanted: Levels, at_us: int) -> None:
-        for price_e4, qty_e2 in changes(told, wanted):
-            if not self._exchange.set_external_level(quotes.ticker, side, price_e4, qty_e2, at_us):
+        changed = changes(told, wanted)
+        if changed:
+            refused = self._exchange.set_external_levels(quotes.ticker, side, changed, at_us)
+            for price_e4 in refused:
                 quotes.was_refused(wanted, price_e4)
 
     def _take(self, now: _Second, first: int, last: int) -> None:
