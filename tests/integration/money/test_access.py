@@ -58,8 +58,8 @@ def busy(scene, runner):
                 trade_id,
             ),
             (
-                "INSERT INTO trading.journal VALUES "
-                f"(%s, 'h', gen_random_uuid(), 1, {NOW}, 1, 1, sha256(''), '')",
+                f"INSERT INTO trading.journal VALUES (%s, 'h', %s, 1, {NOW}, 1, 1, sha256(''), '')",
+                order_id,
             ),
             (f"INSERT INTO trading.stops VALUES (%s, %s, '{{}}', {NOW})", trade_id),
             (f"INSERT INTO trading.balances VALUES (%s, {NOW}, 1, 1, {NOW})",),

@@ -50,6 +50,28 @@ async def write_records(tx: Transaction, records: Sequence[Record]) -> None:
     )
 
 
+async def read_records(tx: Transaction, account: str, kind: str) -> list[Record]:
+    """Return the account's decision records of a kind, as they were appended."""
+    rows = await tx.fetch(
+        "SELECT decision_id, event_ticker, generation, at, body FROM trading.decisions "
+        "WHERE account = %s AND kind = %s ORDER BY at, decision_id",
+        account,
+        kind,
+    )
+    return [
+        Record(
+            decision_id=one,
+            account=account,
+            kind=kind,
+            event_ticker=event_ticker,
+            generation=generation,
+            at_us=time_us(at),
+            body=bytes(body),
+        )
+        for one, event_ticker, generation, at, body in rows
+    ]
+
+
 async def write_automation(
     tx: Transaction, account: str, show: Show, *, cooldown_seconds: int
 ) -> None:

@@ -65,6 +65,17 @@ async def oldest_proposed(tx: Transaction, account: str) -> Intent | None:
     return None if row is None else _intent(row)
 
 
+async def automatic(tx: Transaction, account: str) -> list[Intent]:
+    """Return every intent of the account that no person made, in order of time."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM trading.intents "  # noqa: S608 - our own column list
+        "WHERE account = %s AND source IN ('auto_entry', 'auto_stop', 'momentum_stop', 'flatten') "
+        "ORDER BY at, intent_id",
+        account,
+    )
+    return [_intent(row) for row in rows]
+
+
 def waiting_query(intent_id: UUID) -> Query:
     """Return what gives a row if the intent still waits for the gate."""
     return Query(
