@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     whose = parser.add_mutually_exclusive_group(required=True)
     whose.add_argument("account", nargs="?", help="the account")
     whose.add_argument("--all", action="store_true", help="every account")
-    parser.add_argument("--to", type=Trading, choices=list(Trading), default=Trading.HALTED)
+    parser.add_argument("--to", choices=[str(one) for one in Trading], default=str(Trading.HALTED))
     parser.add_argument("--reason", default="by hand", help="one line that others will read")
     cli_database.add_arguments(parser)
 
@@ -52,7 +52,7 @@ async def _set(database: Database, arguments: argparse.Namespace) -> str:
             tx,
             scope,
             SOURCE,
-            arguments.to,
+            Trading(arguments.to),
             reason=arguments.reason,
             author=f"cli:{getpass.getuser()}",
             at_us=clock.market_us(),

@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--live-prices", action="store_true", help="prices of the venues, now")
     parser.add_argument("--accounts", type=int, default=1, metavar="N", help="number of accounts")
-    parser.add_argument("--topology", type=Topology, choices=list(Topology), help="of all accounts")
+    parser.add_argument(
+        "--topology", choices=[str(one) for one in Topology], help="of all accounts"
+    )
     parser.add_argument(
         "--account-file",
         type=Path,
@@ -95,8 +97,8 @@ def options(arguments: argparse.Namespace) -> UpOptions:
         account_file=arguments.account_file,
         accounts=arguments.accounts,
         speed=arguments.speed,
-        start_us=parse_time_us(arguments.start) if arguments.start else None,
-        topology=arguments.topology,
+        start_us=_start_us(arguments.start),
+        topology=Topology(arguments.topology) if arguments.topology else None,
         is_fresh=arguments.fresh,
         is_live=arguments.live_prices,
         recording=arguments.recording,
@@ -106,6 +108,13 @@ def options(arguments: argparse.Namespace) -> UpOptions:
         port=arguments.port,
         host=arguments.host,
     )
+
+
+def _start_us(text: str | None) -> int | None:
+    try:
+        return parse_time_us(text) if text else None
+    except InvalidValue as error:
+        raise InvalidValue(f"--start: {error}, such as 2024-07-30T17:48:00Z") from error
 
 
 def period_seconds(text: str) -> int:

@@ -224,6 +224,9 @@ async def listening(app: Any, port: int, host: str = HOST) -> AsyncIterator[int]
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+    except OverflowError as error:
+        listener.close()
+        raise Broken(f"expected a port from 0 (any) to 65535, received {port}") from error
     except OSError as error:
         listener.close()
         raise Broken(f"port {port} on {host} is not free: {error}; choose another") from error
@@ -330,7 +333,10 @@ async def _write_key(
 ) -> None:
     made = await make_key(simulator, options.account, options.dollars, options.key_type)
     text = f"Key-Id: {made['api_key_id']}\n\n{made['private_key']}"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise Broken(f"--key-out: cannot write {path}: {error.strerror}") from error
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
     say(f"API key    {made['api_key_id']} with ${options.dollars}, private key in {path}")

@@ -15,6 +15,7 @@ from recio.domain.errors import Broken
 MARKET: Final = "market"
 _KEY_ID: Final = "key-id"
 _PRIVATE_KEY: Final = "private-key"
+_KEY_ID_LINE: Final = b"Key-Id:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,25 @@ def read(directory: str, owner: str) -> Credentials:
     folder = Path(directory) / owner
     key_id = _content(folder / _KEY_ID).decode(errors="replace").strip()
     return Credentials(key_id, _content(folder / _PRIVATE_KEY))
+
+
+def read_at(path: Path) -> Credentials:
+    """Return the key of a directory, or of the file that `recio exchange --key-out` wrote.
+
+    Raises:
+        Broken: nothing is there, or no key id; the message names the file.
+    """
+    if not path.is_file():
+        return read(str(path.parent), path.name)
+    content = _content(path)
+    first, _, _ = content.partition(b"\n")
+    if not first.startswith(_KEY_ID_LINE):
+        raise Broken(
+            f"expected `{_KEY_ID_LINE.decode()} …` in the first line of {path}, as "
+            f"`recio exchange --key-out` writes it, or a directory with {_KEY_ID} and {_PRIVATE_KEY}"
+        )
+    key_id = first.removeprefix(_KEY_ID_LINE).decode(errors="replace").strip()
+    return Credentials(key_id, content)
 
 
 def write(directory: Path, owner: str, credentials: Credentials) -> None:

@@ -169,11 +169,23 @@ async def _send(send: Send, response: HttpResponse) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
+def is_own_address(host: str) -> bool:
+    """Whether this machine can listen at an address at all."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
+
+
 def listening_socket(host: str, port: int) -> socket.socket:
     """Return a bound socket; port 0 takes any free one.
 
     Raises:
-        Broken: the port is in use; the message names it and says what to do.
+        Broken: the port is in use, or there is no such port or address; the message names it and
+            says what to do.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, so that asyncio switches Nagle's algorithm off: it held answers back for 40 ms.
@@ -182,8 +194,18 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         made.bind((host, port))
         made.listen(BACKLOG)
+    except OverflowError as error:
+        made.close()
+        raise Broken(
+            f"cannot listen on {host}:{port}: expected a port from 0 (any) to 65535"
+        ) from error
     except OSError as error:
         made.close()
+        if not is_own_address(host):
+            raise Broken(
+                f"cannot listen on {host}: no such address on this machine; 127.0.0.1 is for this "
+                "machine alone, 0.0.0.0 for everybody"
+            ) from error
         raise Broken(
             f"cannot listen on {host}:{port}: {error.strerror}. Another program uses the port "
             f"(`ss -ltnp 'sport = :{port}'` shows which): stop it, or choose another port"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -151,7 +151,8 @@ def _load(kind: type[T], prefix: str, values: Mapping[str, str]) -> T:
             try:
                 made[field.name] = _converted(values[name], field.type)
             except (msgspec.ValidationError, ValueError) as error:
-                problems.append(f"{name}: {error}; received {_shown(values[name], field.type)}")
+                shown = _shown(values[name], field.type)
+                problems.append(f"{name}: {error}{_choices(field.type)}; received {shown}")
     if problems:
         raise SettingsInvalid("settings: " + "; ".join(sorted(problems)))
     return kind(**made)
@@ -173,6 +174,12 @@ def _secret(kind: type[Any], value: object) -> object:
 
 def _shown(text: str, kind: object) -> str:
     return MASK if kind is Secret else repr(text)
+
+
+def _choices(kind: object) -> str:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f": expected {', '.join(str(one.value) for one in kind)}"
+    return ""
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> str:

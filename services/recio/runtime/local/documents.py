@@ -37,14 +37,19 @@ def read_document(path: Path) -> dict[str, Any]:
         Rejected: no such file, not YAML, or not exactly one document.
     """
     try:
-        documents = [part for part in yaml.safe_load_all(path.read_text("utf-8")) if part]
+        parts = [part for part in yaml.safe_load_all(path.read_text("utf-8")) if part]
     except OSError as error:
         raise Rejected(f"expected a TradingAccount document in {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Rejected(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise Rejected(f"{path}: expected one TradingAccount document, received {len(documents)}")
-    return documents[0]
+    if len(parts) != 1:
+        raise Rejected(f"{path}: expected one TradingAccount document, received {len(parts)}")
+    if not isinstance(parts[0], dict):
+        raise Rejected(
+            f"{path}: expected a TradingAccount document (apiVersion, kind, metadata, spec), "
+            f"received {str(parts[0])[:60]!r}"
+        )
+    return parts[0]
 
 
 def paper_accounts(
@@ -56,9 +61,12 @@ def paper_accounts(
         Rejected: the document is not valid, or not of mode paper.
     """
     if not 1 <= number <= ACCOUNTS_MOST:
-        raise Rejected(f"expected 1 to {ACCOUNTS_MOST} accounts, received {number}")
+        raise Rejected(f"--accounts: expected 1 to {ACCOUNTS_MOST}, received {number}")
     document = read_document(path)
-    parsed = parse_account(document)
+    try:
+        parsed = parse_account(document)
+    except Rejected as error:
+        raise Rejected(f"{path}: {error}") from error
     if not modes.is_self_contained(parsed.mode):
         raise Rejected(
             f"{path}: `recio up` runs paper accounts, received mode {parsed.mode}; the other modes "

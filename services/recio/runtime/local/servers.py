@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
+import uvloop
 
 from recio.adapters.postgres.failures import DatabaseUnavailable
-from recio.domain.errors import Broken
+from recio.adapters.redis.resp import CONNECT_TIMEOUT_S, connect, parse_address
+from recio.domain.errors import Broken, Unavailable
 from recio.runtime import settings
 from recio.runtime.ids import new_secret
 from recio.runtime.local import prepare
@@ -57,12 +59,23 @@ def redis(options: UpOptions, state: StateDirectory, undo: ExitStack, say: Say) 
     """Return the address of Redis; start a server if it is ours."""
     if options.redis_url is not None:
         say(f"using the Redis {settings.masked_url(options.redis_url)}")
+        uvloop.run(_greet(options.redis_url))
         return options.redis_url
     server = EmbeddedRedis(state.redis)
     say("starting Redis")
     server.start()
     undo.callback(_stop, "Redis", server.stop, say)
     return server.url
+
+
+async def _greet(url: str) -> None:
+    """Redis may go away later, but a run that never finds it was given a wrong address."""
+    try:
+        connection = await connect(parse_address(url))
+        await connection.command("PING", timeout_s=CONNECT_TIMEOUT_S)
+    except (Broken, Unavailable) as error:
+        raise type(error)(f"--redis-url: {error}") from error
+    connection.close()
 
 
 def _stop(name: str, stop: Callable[[], None], say: Say) -> None:

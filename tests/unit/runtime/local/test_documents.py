@@ -58,7 +58,7 @@ def test_accounts_fit_the_world_that_they_trade_in(file):
         ("a: [", "is not YAML"),
         ("", "received 0"),
         (f"{DOCUMENT}---{DOCUMENT}", "received 2"),
-        ("- 1", "expected one TradingAccount document"),
+        ("- 1", "expected a TradingAccount document"),
         (DOCUMENT.replace("mode: paper", "mode: papr"), "spec.mode"),
         (DOCUMENT.replace("{mode: paper}", "{mode: paper, tradng: Active}"), "tradng"),
         (DOCUMENT.replace("name: paper", "name: Paper!"), "metadata.name"),
