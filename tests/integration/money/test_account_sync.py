@@ -395,6 +395,86 @@ def test_a_settlement_that_waits_is_told_and_asked_for_again(scene, exchange, re
     assert runner.run(scene.trade(trade_id))["state"] == "settled"
 
 
+def test_the_books_are_not_opened_while_somebody_trades(accounts, runner):
+    """Balance and positions must belong together: both are read again."""
+    scene = accounts(opens_books=False)
+    exchange = Exchange(scene)
+    service = sync(scene, exchange)
+
+    async def trade():
+        if exchange.cash == 1000 * DOLLAR:
+            exchange.before_balance = meanwhile
+
+    async def meanwhile():
+        exchange.before_balance = None
+        exchange.cash -= 9_600_000
+        exchange.positions_shown = [position()]
+
+    exchange.before_balance = trade
+    runner.run(service.recover())
+
+    assert cash(scene, runner) == 1000 * DOLLAR - 9_600_000
+    runner.run(scene.assert_books_agree())
+
+
+def losses(scene, runner):
+    """Return the state of the losses' breaker, None if it was never set."""
+    rows = runner.run(
+        scene.rows(
+            "SELECT state::text, reason FROM trading.switches "
+            "WHERE scope = %s AND source = 'breaker:losses'",
+            scene.account,
+        )
+    )
+    return rows[0] if rows else None
+
+
+def lose(scene, exchange, reconciler, runner):
+    """Buy at 96 cents and sell at 36: $6 and a fee are gone; the stream tells."""
+
+    async def play():
+        for side, price_e4 in ((BookSide.BID, 9_600), (BookSide.ASK, 3_600)):
+            told = scene.fill(ticker=OTHER, book_side=side, yes_price_e4=price_e4, fee_usd_e6=0)
+            await reconciler.book_fill(told, told_by="stream")
+        exchange.cash -= 6 * DOLLAR
+
+    runner.run(play())
+
+
+@pytest.mark.parametrize("on_breach", ["NoNewEntries", "ReduceOnly", "Halted", "Flatten"])
+def test_a_broken_loss_limit_sets_what_the_document_says(
+    scene, exchange, reconciler, runner, on_breach
+):
+    """At the very fill that breaks it."""
+    runner.run(scene.apply(max_daily_loss_dollars=6, on_breach=on_breach))
+    assert losses(scene, runner) is None
+    lose(scene, exchange, reconciler, runner)
+
+    assert losses(scene, runner) == (on_breach, "lost $6.00 today, the limit is $6")
+
+
+def test_a_loss_limit_that_is_not_broken_sets_nothing(scene, exchange, reconciler, runner):
+    """A dollar below it."""
+    runner.run(scene.apply(max_daily_loss_dollars=7))
+    lose(scene, exchange, reconciler, runner)
+    reconcile(scene, reconciler, runner)
+
+    assert losses(scene, runner) is None
+
+
+def test_a_new_day_releases_the_loss_s_switch(scene, exchange, reconciler, runner):
+    """At midnight in New York the day's loss is yesterday's; a drawdown stays."""
+    runner.run(scene.apply(max_daily_loss_dollars=6, on_breach="Halted"))
+    lose(scene, exchange, reconciler, runner)
+    scene.clock.at_us = CLOSE_US + 2 * 3600 * DOLLAR
+    reconcile(scene, reconciler, runner)
+    assert losses(scene, runner) == ("Active", "losses are within their limits again")
+    runner.run(scene.apply(max_drawdown_dollars=6, on_breach="Halted"))
+    reconcile(scene, reconciler, runner)
+
+    assert losses(scene, runner) == ("Halted", "$6.00 below the high, the limit is $6")
+
+
 def sync(scene, exchange):
     """Return an account sync without a stream."""
     return AccountSync(scene.context("kalshi_account_sync"), scene.account, exchange, None)

@@ -276,8 +276,8 @@ async def exits_in_flight_e2(tx: Transaction, trade_id: UUID) -> int:
 def _free_query(trade_id: UUID, opening: BookSide) -> Query:
     """Return what tells how much of a trade can still be sold.
 
-    Booked fills less what exits may yet sell. One statement, so that a fill is either booked or in flight, never neither. The trade's own
-    figures follow its fills only later and are not asked.
+    Booked fills less what exits may yet sell. One statement, so that a fill is either booked or in
+    flight, never neither. The trade's own figures follow its fills only later and are not asked.
     """
     return Query(
         "SELECT (SELECT coalesce(sum(CASE WHEN book_side = %s THEN qty_e2 ELSE -qty_e2 END), 0) "

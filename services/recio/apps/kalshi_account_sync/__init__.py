@@ -6,7 +6,8 @@ with its postings, in one transaction (``trading.fills``, ``trading.settlements`
 ``trading.positions``, ``trading.ledger_transactions``, ``trading.ledger_postings``,
 ``trading.totals``); orders are moved on (``trading.orders``); what somebody did outside of this
 system becomes an external trade (``trading.trades``). Cash is compared in quiet moments
-(``trading.balances``); a difference that stays halts entries (``trading.switches``).
+(``trading.balances``); a difference that stays halts entries, and a broken loss limit sets the
+switch that ``risk.onBreach`` names (``trading.switches``).
 
 When it dies, nothing is lost: the next start reads back everything since the last fact.
 """

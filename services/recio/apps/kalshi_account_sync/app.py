@@ -8,7 +8,7 @@ from recio.adapters.kalshi.model import ExchangeFill, ExchangeOrder
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.websocket import KalshiStream
 from recio.adapters.postgres.external import Pulse
-from recio.apps.kalshi_account_sync.reconciling import Reconciler
+from recio.apps.kalshi_account_sync.reconciling import STREAM, Reconciler
 from recio.domain.errors import InvalidValue, Rejected, Unavailable
 from recio.domain.tickers import parse_market
 from recio.runtime.service import Readiness, Service, ServiceContext
@@ -61,7 +61,7 @@ class AccountSync:
 
     async def _take(self, event: object) -> None:
         if isinstance(event, ExchangeFill):
-            await self._reconciler.book_fill(event, told_by="stream")
+            await self._reconciler.book_fill(event, told_by=STREAM)
         elif isinstance(event, ExchangeOrder):
             await self._reconciler.book_order(event)
         else:

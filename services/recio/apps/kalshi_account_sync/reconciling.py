@@ -11,8 +11,9 @@ from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.postgres import external, facts, switches
 from recio.adapters.postgres.external import Pulse
 from recio.apps.kalshi_account_sync import booking
+from recio.apps.kalshi_account_sync.losses import LossWatch
 from recio.domain.account_config import Trading
-from recio.domain.errors import InvalidValue, Rejected
+from recio.domain.errors import InvalidValue, Rejected, Unavailable
 from recio.domain.units import MINUTE_US, SECOND_US
 from recio.runtime.service import ServiceContext
 
@@ -20,6 +21,7 @@ LOOK_BACK_US: Final = 10 * MINUTE_US
 """Facts are read again from this long before the newest one: they are not shown in order."""
 
 BREAKER: Final = "breaker:books"
+STREAM: Final = "stream"
 CONFIRM_US: Final = 5 * SECOND_US
 
 
@@ -32,6 +34,7 @@ class Reconciler:
         self._database = context.database
         self._clock = context.clock
         self._rest = rest
+        self._losses = LossWatch(context, account)
         self._differs_since_us: int | None = None
         self._is_tripped: bool | None = None
         self._difference = context.metrics.gauge(
@@ -58,6 +61,8 @@ class Reconciler:
         balance = await self._rest.balance()
         positions = await self._rest.positions()
         at_us = await self._rest.as_of_us()
+        if (await self._rest.balance()).cash_usd_e6 != balance.cash_usd_e6:
+            raise Unavailable("somebody trades while the books are opened: they are read again")
         async with self._database.transaction() as tx:
             if not await facts.open_books(
                 tx, self._account, cash_usd_e6=balance.cash_usd_e6, at_us=at_us
@@ -82,6 +87,7 @@ class Reconciler:
         reasons += [await self._told(self.book_fill(fill, told_by="read")) for fill in fills]
         reasons += [await self._told(self._settle(told, now_us)) for told in settlements]
         self.problem = "; ".join(reason for reason in reasons if reason)
+        await self._losses.look()
         await self._compare()
 
     async def _told(self, work: Awaitable[str | None]) -> str:
@@ -117,6 +123,8 @@ class Reconciler:
             )
         if is_new:
             self._facts.inc(1, "fill", told_by)
+            if told_by == STREAM:
+                await self._losses.look()
 
     async def pulse(self) -> Pulse:
         """Return what is open now."""
