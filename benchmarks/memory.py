@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -107,11 +106,11 @@ def run_all(
             "RECIO_EXCHANGE_WEBSOCKET_URL": environment.exchange_url.replace("http", "ws", 1),
             "RECIO_PRICE_SOURCE": "recording",
             "RECIO_HTTP_PORT": str(FIRST_PORT + 40 + place),
-            "RECIO_SYSTEM_MONITOR_PROBE_URLS": environment.exchange_url,
+            "RECIO_SYSTEM_MONITOR_PROBE_URLS": f"exchange_simulator={environment.exchange_url}",
         }
         running[" ".join(group)] = subprocess.Popen(
             [str(Path(sys.executable).parent / "recio"), "run", *group],
-            env={**os.environ, **variables},
+            env=variables,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
