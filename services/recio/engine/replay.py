@@ -5,7 +5,7 @@
 The events of a host's sessions, markers among them, are folded as the host folded them. Commands
 follow from a journal exactly from a ``...Started`` up to a ``Gap``; what lies between a gap, or the
 end of a session without ``Stopped``, and the next start is a ``Hole``: stored decisions in it are not
-judged, and nothing is claimed of them. Events before the first start are refused.
+judged, and nothing is claimed of them. Events outside of a session are refused.
 
 Compared are bytes: an intent and a decision record each as MessagePack.
 """
@@ -114,7 +114,6 @@ class Replay:
         self._fold = fold
         self._state: Any = None
         self._broken: tuple[int, str] | None = None
-        self._is_begun = False
         self._exits: dict[tuple[UUID, int], stop.Exit] = {}
         self._entries: dict[UUID, entry.Propose] = {}
 
@@ -122,17 +121,20 @@ class Replay:
         """Return the commands that follow exactly; none where it cannot be exact.
 
         Raises:
-            InvalidValue: an event came before the fold began.
+            InvalidValue: an event came before a session's start or after its end.
         """
         if isinstance(event, _STARTED):
             self._start(event)
             return ()
         if isinstance(event, Gap):
             self._break(event.since_us, f"{event.events} events were not kept")
+        elif self._state is None and self._broken is None:
+            raise InvalidValue(
+                f"journal of the {self._fold.name} fold: expected the start of a session, "
+                f"received {type(event).__name__}"
+            )
         elif isinstance(event, Stopped):
             self._state = None
-        elif self._state is None and self._broken is None and not self._is_begun:
-            raise InvalidValue(f"the journal of the {self._fold.name} fold has no beginning")
         if self._state is None:
             return ()
         self._note_failure(event)
@@ -155,7 +157,7 @@ class Replay:
         if self._broken is not None:
             self.holes.append(Hole(self._broken[0], started.at_us, self._broken[1]))
             self._broken = None
-        self._state, self._is_begun = self._fold.start(started), True
+        self._state = self._fold.start(started)
 
     def _break(self, since_us: int, reason: str) -> None:
         self._state = None
@@ -181,7 +183,7 @@ def replay(fold: Fold, events: Iterable[object]) -> Replayed:
     """Fold the events of all sessions of one host and return the commands that follow.
 
     Raises:
-        InvalidValue: an event came before the fold began.
+        InvalidValue: an event came before a session's start or after its end.
     """
     going = Replay(fold)
     commands = [command for event in events for command in going.take(event)]
