@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -79,6 +80,12 @@ class HurriedHttp:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
+
+
+@cache
+def signer_of(key: Key) -> RequestSigner:
+    """Return what signs with a key; loading one checks it, which takes longer than most cases."""
+    return RequestSigner(key.key_id, key.pem)
 
 
 class OurSocket:
@@ -161,7 +168,7 @@ class OurMember:
         timeout_s: float = WITHIN_S,
     ) -> None:
         self._clock = SkewedClock(clock, skew_ms)
-        self._signer = None if key is None else RequestSigner(key.key_id, key.pem)
+        self._signer = None if key is None else signer_of(key)
         self.http = HurriedHttp(HttpClient(origins[0]), timeout_s)
         self._websockets = WebSocketClient(origins[1])
         self.rest = KalshiRest(

@@ -16,8 +16,14 @@ from recio.adapters.kalshi.model import ExchangeFill
 from recio.adapters.kalshi.stream import Subscription
 from recio.domain.errors import NoAnswer, Unavailable
 
-SHORT_S = 0.3
-"""Long enough for an answer on loopback, short enough to wait for one that does not come."""
+SHORT_S = 0.5
+"""Long enough for a request to arrive, short enough to wait for an answer that does not come."""
+
+
+async def twins(scene: Scene) -> tuple[Member, Member]:
+    """Return alice, and alice without patience: only she waits for what does not come."""
+    key = await scene.account("alice")
+    return await scene.join(key), await scene.join(key, timeout_s=SHORT_S)
 
 
 async def request_fault(scene: Scene, fault: str, method: str = "POST", **more: Any) -> None:
@@ -34,11 +40,11 @@ async def frame_fault(scene: Scene, fault: str, kind: str, **more: Any) -> None:
 @case(280, ERRORS)
 async def timeout_after_acceptance(scene: Scene) -> None:
     """An order whose answer does not come is unknown; it exists once, and its id is used."""
-    alice = await scene.member(timeout_s=SHORT_S)
+    alice, hasty = await twins(scene)
     wanted = scene.order(BID, 5000, 1_00, client_order_id="which?")
     await request_fault(scene, "timeout_after_acceptance")
     with pytest.raises(OutcomeUnknown):
-        await alice.rest.create_order(wanted)
+        await hasty.rest.create_order(wanted)
     (order,) = await alice.rest.orders()
     assert (order.client_order_id, order.status) == ("which?", "resting")
     with pytest.raises(KalshiRejected) as refused:
@@ -50,11 +56,11 @@ async def timeout_after_acceptance(scene: Scene) -> None:
 @case(281, ERRORS)
 async def timeout_before_acceptance(scene: Scene) -> None:
     """An order that never arrived is unknown as well; it can be sent again with its id."""
-    alice = await scene.member(timeout_s=SHORT_S)
+    alice, hasty = await twins(scene)
     wanted = scene.order(BID, 5000, 1_00)
     await request_fault(scene, "timeout_before_acceptance")
     with pytest.raises(OutcomeUnknown):
-        await alice.rest.create_order(wanted)
+        await hasty.rest.create_order(wanted)
     assert await alice.rest.orders() == ()
     assert (await alice.rest.create_order(wanted)).remaining_qty_e2 == 1_00
 
@@ -108,11 +114,11 @@ async def late_answer(scene: Scene) -> None:
 @case(286, ERRORS)
 async def unknown_cancel(scene: Scene) -> None:
     """After a cancel without an answer the second one is 404, and the order is gone."""
-    alice = await scene.member(timeout_s=SHORT_S)
+    alice, hasty = await twins(scene)
     made = await scene.place(alice, BID, 5000, 1_00)
     await request_fault(scene, "timeout_after_acceptance", "DELETE")
     with pytest.raises(OutcomeUnknown):
-        await alice.rest.cancel_order(ref(made.order_id))
+        await hasty.rest.cancel_order(ref(made.order_id))
     with pytest.raises(KalshiRejected) as refused:
         await alice.rest.cancel_order(ref(made.order_id))
     assert refused.value.is_not_found
