@@ -11,7 +11,7 @@ An intent's id is a function of account, market, side and the number of the wish
 raised before the next one, so that a wish that was committed without us knowing is not made twice.
 
 Decisions are recorded once a second of market time for each event while its entry window is open,
-and otherwise when the outcome of the event or of a strike changed.
+and otherwise when the outcome of the event changed.
 """
 
 from __future__ import annotations
@@ -83,12 +83,11 @@ Command = Propose | Record | Show
 class EventView:
     """What was last decided of one event."""
 
-    __slots__ = ("close_us", "gate", "gates", "generation", "recorded_us", "snapshot_at_us")
+    __slots__ = ("close_us", "gate", "generation", "recorded_us", "snapshot_at_us")
 
     def __init__(self, close_us: int) -> None:
         self.close_us = close_us
         self.gate = ""
-        self.gates: tuple[tuple[str, str], ...] = ()
         self.generation = 0
         self.recorded_us = 0
         self.snapshot_at_us = 0
@@ -179,6 +178,8 @@ def _on_snapshot(state: State, snapshot: Snapshot) -> tuple[Command, ...]:
     view.generation, view.snapshot_at_us = snapshot.generation, snapshot.at_us
     is_spike = _watch_spike(state, known.config, snapshot)
     gate = entry.event_gate(known.config, known.switch, snapshot, is_spike=is_spike)
+    if gate in OUTSIDE and gate == view.gate:
+        return _show(state)
     checks = _checks(state, known, snapshot)
     wishes: list[Intent] = []
     if gate == PASSED:
@@ -329,11 +330,9 @@ def _record(
     checks: list[Check],
     wishes: list[Intent],
 ) -> tuple[Propose | Record, ...]:
-    gates = tuple((check.ticker, check.gate) for check in checks)
-    is_same = view.gate == gate and (gate in OUTSIDE or view.gates == gates)
     is_soon = snapshot.at_us - view.recorded_us < RECORD_INTERVAL_US
-    view.gate, view.gates = gate, gates
-    if not wishes and (is_soon if gate not in OUTSIDE else is_same):
+    view.gate = gate
+    if not wishes and is_soon and gate not in OUTSIDE:
         return ()
     view.recorded_us = snapshot.at_us
     account = known.config.name

@@ -36,6 +36,7 @@ class SnapshotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot_s
     model: Model
     generation: int
     open_interval_us: int
+    early_interval_us: int = 0
     fingerprints: tuple[str, ...]
 
 

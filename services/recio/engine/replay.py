@@ -77,6 +77,7 @@ def snapshot_fold(artefacts: Mapping[str, Fingerprints]) -> Fold:
             model=started.model,
             generation=started.generation,
             open_interval_us=started.open_interval_us,
+            early_interval_us=started.early_interval_us,
         )
 
     decoder = msgspec.msgpack.Decoder(SnapshotStarted | Gap | Stopped | snapshot.Event)

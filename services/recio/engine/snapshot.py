@@ -44,6 +44,8 @@ from recio.domain.units import MINUTE_US, SECOND_US
 from recio.domain.volatility import Volatility
 
 OPEN_INTERVAL_US: Final = SECOND_US // 10
+EARLY_US: Final = 20 * MINUTE_US
+"""An event that closes later than this is early."""
 QUIET_INTERVAL_US: Final = SECOND_US
 PRICE_MAX_AGE_US: Final = 15 * SECOND_US
 """The longest age that an account may allow (crd: risk.maxPriceAgeMilliseconds)."""
@@ -102,8 +104,11 @@ class EventState:
         self.is_changed = True
         self.is_price_new = False
 
-    def due_us(self, now_us: int, open_interval_us: int) -> int:
+    def due_us(self, state: State) -> int:
         """Return when the next picture of this event may be made, if there is reason to."""
+        now_us, open_interval_us = state.now_us, state.open_interval_us
+        if state.early_interval_us and now_us < self.markets.close_us - EARLY_US:
+            return self.shown_us + state.early_interval_us
         is_open = self.markets.open_us <= now_us < self.markets.close_us
         if not (self.is_changed and is_open):
             return self.shown_us + QUIET_INTERVAL_US
@@ -120,6 +125,7 @@ class State:
     """The fold's state. ``model`` makes ``p_yes_e6`` and the edges; every model's value is shown."""
 
     __slots__ = (
+        "early_interval_us",
         "environment",
         "events",
         "fingerprints",
@@ -140,6 +146,7 @@ class State:
         model: Model = Model.FINGERPRINTS,
         generation: int = 0,
         open_interval_us: int = OPEN_INTERVAL_US,
+        early_interval_us: int = 0,
     ) -> None:
         """Start without any knowledge.
 
@@ -149,12 +156,14 @@ class State:
             model: the environment's own choice.
             generation: of the last snapshot made before; the next one is one higher.
             open_interval_us: least time between two pictures of an event whose window is open.
+            early_interval_us: the same for an event that is early; 0: it is like any other.
         """
         self.environment = environment
         self.fingerprints = fingerprints
         self.model = model
         self.generation = generation
         self.open_interval_us = open_interval_us
+        self.early_interval_us = early_interval_us
         self.now_us = 0
         self.symbols: dict[str, SymbolState] = {}
         self.events: dict[str, EventState] = {}
@@ -177,11 +186,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Snapshot, ...]]:
 
 def next_due_us(state: State) -> int | None:
     """Return when the next held-back change is due; None: nothing is held back."""
-    waits = [
-        live.due_us(state.now_us, state.open_interval_us)
-        for live in state.events.values()
-        if live.is_changed
-    ]
+    waits = [live.due_us(state) for live in state.events.values() if live.is_changed]
     return min(waits, default=None)
 
 
@@ -318,7 +323,7 @@ def _due_snapshots(state: State) -> tuple[Snapshot, ...]:
     for ticker, live in tuple(state.events.items()):
         if state.now_us >= live.markets.close_us + KEEP_CLOSED_US:
             del state.events[ticker]
-        elif state.now_us >= live.due_us(state.now_us, state.open_interval_us):
+        elif state.now_us >= live.due_us(state):
             made.append(_picture(state, live))
     return tuple(made)
 

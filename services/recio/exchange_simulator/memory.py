@@ -7,6 +7,7 @@ lasts as long as the caller waits, a cut connection is no answer although the re
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from recio.domain.errors import NoAnswer, Rejected, Unavailable
@@ -53,19 +54,21 @@ class MemorySocket:
     """A ``WebSocketConnection`` in memory. What was received before the end is still delivered."""
 
     def __init__(self) -> None:
-        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._frames: deque[bytes | None] = deque()
+        self._arrived = asyncio.Event()
         self._is_closed = False
         self.on_send: Callable[[str], object] | None = None
         self.on_close: Callable[[], None] | None = None
 
     def push(self, frames: Sequence[bytes]) -> None:
         """Receive frames from the other side."""
-        for frame in frames:
-            self._frames.put_nowait(frame)
+        self._frames.extend(frames)
+        self._arrived.set()
 
     def cut(self) -> None:
         """End from the other side."""
-        self._frames.put_nowait(None)
+        self._frames.append(None)
+        self._arrived.set()
 
     async def send(self, text: str) -> None:
         """Send one text frame."""
@@ -77,7 +80,10 @@ class MemorySocket:
 
     async def receive(self) -> bytes:
         """Return the next frame's bytes."""
-        frame = None if self._is_closed and self._frames.empty() else await self._frames.get()
+        while not self._frames and not self._is_closed:
+            self._arrived.clear()
+            await self._arrived.wait()
+        frame = self._frames.popleft() if self._frames else None
         if frame is None:
             self._is_closed = True
             raise Unavailable("the WebSocket was closed")

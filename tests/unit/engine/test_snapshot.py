@@ -25,7 +25,7 @@ from recio.domain.messages import (
 )
 from recio.domain.tickers import format_market, parse_event
 from recio.domain.units import MINUTE_US, SECOND_US
-from recio.engine.snapshot import State, Tick, next_due_us, step
+from recio.engine.snapshot import EARLY_US, State, Tick, next_due_us, step
 
 EVENT = "KXBTCD-25AUG0122"
 NEXT = "KXBTCD-25AUG0123"
@@ -172,6 +172,18 @@ def test_a_new_price_takes_the_next_turn_at_once():
     assert one(state, Tick(START + 100_000)).price_usd_e6 == PRICE + 2
     assert step(state, books(START + 299_999, bid=4_200))[1] == ()
     assert one(state, Tick(START + 300_000)).rows[0].yes_bid_e4 == 4_200
+
+
+def test_an_early_event_can_be_shown_more_rarely():
+    """Where nobody may enter yet, a stepped run looks every few seconds; later as ever."""
+    state = new_state(early_interval_us=5 * SECOND_US)
+    at_us = CLOSE - EARLY_US - 2 * SECOND_US
+    step(state, markets(at_us=at_us))
+    state.events[EVENT].shown_us = at_us - 5 * SECOND_US
+
+    assert one(state, price(at_us)).at_us == at_us
+    assert step(state, price(at_us + SECOND_US, PRICE + 1))[1] == ()
+    assert one(state, price(at_us + 2 * SECOND_US, PRICE + 2)).price_usd_e6 == PRICE + 2
 
 
 def test_an_unchanged_event_is_shown_once_a_second():

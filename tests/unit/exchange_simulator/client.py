@@ -165,8 +165,8 @@ class Stream:
     def frames(self) -> list[dict]:
         """Return what has come."""
         queue, found = self.socket._frames, []
-        while not queue.empty():
-            frame = queue.get_nowait()
+        while queue:
+            frame = queue.popleft()
             found.append({} if frame is None else msgspec.json.decode(frame))
         return found
 

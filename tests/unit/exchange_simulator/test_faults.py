@@ -127,7 +127,7 @@ def test_frames_are_lost_doubled_and_exchanged(fault, seqs):
         on = venue.exchange
         on.set_external_level(LOW, "yes", 1000, 100, NOW_US)
         await venue.gateway.commit()
-        stream.socket._frames.get_nowait(), stream.socket._frames.get_nowait()
+        stream.socket._frames.popleft(), stream.socket._frames.popleft()
         await desk.do("POST", "/faults/frames", fault=fault, type="orderbook_delta")
         for price in (1100, 1200):
             on.set_external_level(LOW, "yes", price, 100, NOW_US)

@@ -44,13 +44,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``model`` makes the probability and edges that the page shows; an account's own choice decides
     what it trades on. ``latest_seconds`` of market time lie between two writes of the newest
-    snapshots, ``snapshots_per_second`` is the most that an open event gets.
+    snapshots, ``snapshots_per_second`` is the most that an open event gets. ``early_seconds`` is the
+    least time between two snapshots of an event that closes in more than 20 minutes; 0: no other.
     """
 
     model: Model = Model.FINGERPRINTS
     fingerprints: str = data.fingerprint_names()[0]
     latest_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 1.0
     snapshots_per_second: Annotated[int, Meta(ge=1, le=10)] = 10
+    early_seconds: Annotated[int, Meta(ge=0, le=10)] = 0
 
 
 class Coordinator:
@@ -67,6 +69,7 @@ class Coordinator:
             fingerprints={prints.symbol: prints},
             model=settings.model,
             open_interval_us=SECOND_US // settings.snapshots_per_second,
+            early_interval_us=settings.early_seconds * SECOND_US,
         )
         self._journal = Journal(context)
         self._newest: dict[str, Snapshot] = {}
@@ -95,6 +98,7 @@ class Coordinator:
                 model=self.state.model,
                 generation=self.state.generation,
                 open_interval_us=self.state.open_interval_us,
+                early_interval_us=self.state.early_interval_us,
                 fingerprints=(self._artefact_sha256,),
             )
         )

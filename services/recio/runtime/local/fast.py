@@ -23,6 +23,7 @@ from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
 from recio.domain.errors import Broken, Rejected
 from recio.domain.units import SECOND_US, as_datetime, format_scaled, format_time_us
+from recio.engine.snapshot import EARLY_US
 from recio.exchange_simulator.app import build_simulator, service_of
 from recio.exchange_simulator.simulator import Simulator
 from recio.manifest import Scope, ServiceRow
@@ -169,6 +170,7 @@ class _Stage:
         values = {
             **environment.values(planned),
             **SETTINGS,
+            **_early(environment),
         }
         self._process = Process(environment.settings(planned), values, wiring)
         self._host = Host(
@@ -273,6 +275,13 @@ def _taking_part(environment: LocalEnvironment) -> list[Placement]:
         for placed in process.placements
         if placed.row.scope is not Scope.SHARED
     ]
+
+
+def _early(environment: LocalEnvironment) -> dict[str, str]:
+    """Return how rarely to look at events before anybody may enter them."""
+    entries = [account.strategy.auto_entry for account in environment.accounts]
+    is_late = all(one.max_seconds_to_close * SECOND_US <= EARLY_US for one in entries)
+    return {"RECIO_UNIFIED_PRODUCTION_COORDINATOR_EARLY_SECONDS": "5"} if is_late else {}
 
 
 def _log(state: StateDirectory) -> TextIO:
