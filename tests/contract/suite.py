@@ -34,6 +34,7 @@ MODULES: Final = (
     "throttling",
     "wire_protocol",
     "channels",
+    "fields",
     "faults",
 )
 

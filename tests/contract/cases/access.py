@@ -59,9 +59,9 @@ async def unknown_key(scene: Scene) -> None:
 
 @case(7, OBSERVED)
 async def small_skew(scene: Scene) -> None:
-    """A clock that is four seconds off is accepted."""
+    """A clock that is three seconds off is accepted."""
     key = await scene.account("alice")
-    for skew_ms in (-4_000, 4_000):
+    for skew_ms in (-3_000, 3_000):
         member = await scene.join(key, skew_ms=skew_ms)
         assert (await member.rest.balance()).cash_usd_e6 == 1_000_000_000
 
