@@ -229,7 +229,7 @@ async def short_day(floor):
     await floor.by_hand(BookSide.BID, 9_500, 800)
     await asyncio.sleep(1)
     await floor.by_hand(BookSide.ASK, 9_400, 600)
-    await asyncio.sleep(600)
+    await asyncio.sleep(240)
     await check_end(floor)
     return await scene.rows(
         "SELECT source, market_ticker, state::text, pnl_usd_e6 FROM trading.trades "
