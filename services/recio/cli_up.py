@@ -7,6 +7,8 @@ and the same market time. Nothing is sent to a real exchange.
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -133,5 +135,9 @@ def period_seconds(text: str) -> int:
 
 
 def say(line: str) -> None:
-    """Print one line of progress with the time of day."""
-    print(f"{format_time_us(wall_us())[11:19]} {line}", flush=True)
+    """Print one line of progress with the time of day; a closed terminal stops nothing halfway."""
+    try:
+        print(f"{format_time_us(wall_us())[11:19]} {line}", flush=True)
+    except OSError:
+        # What could not be written would be tried again at the end, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

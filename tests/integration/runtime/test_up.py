@@ -143,6 +143,25 @@ def test_a_killed_service_comes_back(up):
     assert run.end() == 0
 
 
+def test_a_closed_terminal_stops_everything(state):
+    """SIGHUP is a stop like any other, though nobody can be told any more."""
+    ours, theirs = os.openpty()
+    run = subprocess.Popen(
+        ["setsid", "-c", *RECIO, "up", "--state", str(state), "--port", "0"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    told = b""
+    while b"open http" not in told:
+        told += os.read(ours, 4096)
+    assert processes(state)
+    os.close(ours)
+    assert run.wait(60) == 0
+    assert processes(state) == []
+
+
 def services_of(run):
     """Return the process ids of a run's services."""
     pid = run.pid

@@ -80,7 +80,7 @@ class Children:
             if os.getppid() != self._parent:
                 os._exit(1)
             os.setpgid(0, 0)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
             log = os.open(child.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -290,5 +290,6 @@ def _log(state: StateDirectory) -> TextIO:
 
 def run_fast(options: UpOptions, *, ensure_admin: prepare.EnsureAdmin, say: Say) -> int:
     """Run a period stepped; return 0 if the books are equal at its end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     return FastRun(options=options, ensure_admin=ensure_admin, say=say).run()

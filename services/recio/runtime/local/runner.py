@@ -72,6 +72,8 @@ class Runner:
     def run(self) -> int:
         """Start, watch until told to stop, stop; return the exit status."""
         signal.signal(signal.SIGTERM, _interrupt)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, _interrupt)
         with ExitStack() as undo:
             try:
                 self._run(undo)
@@ -190,6 +192,7 @@ class Runner:
     def _stop_children(self, children: Children) -> None:
         signal.signal(signal.SIGINT, lambda *_: children.kill())
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         names = [child.name for child in children]
         others = [name for name in names if name != SIMULATOR]
         self.say(f"stopping {len(others)} services")
@@ -272,4 +275,6 @@ def _free_port(host: str) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    # A terminal that closes tells so twice: itself and by its shell. One stop is meant.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise KeyboardInterrupt

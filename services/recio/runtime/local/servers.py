@@ -31,6 +31,16 @@ POSTGRES_SETTINGS: Final = (
 )
 """fsync and synchronous_commit stay on: what was confirmed survives a power cut."""
 
+_RIGHTS: Final = """
+    SELECT current_user::text, current_database()::text, rolcreaterole OR rolsuper,
+           has_database_privilege(current_database(), 'CREATE'),
+           current_setting('server_version_num')::int < 160000 OR NOT EXISTS (
+               SELECT FROM pg_roles AS ours WHERE ours.rolname = 'recio_owner'
+               AND NOT pg_has_role(ours.oid, 'MEMBER WITH ADMIN OPTION')
+           )
+    FROM pg_roles WHERE rolname = current_user
+"""
+
 Say = Callable[[str], None]
 
 
@@ -45,7 +55,9 @@ def database(
     """Return the owner's address and the address without a user; start a server if it is ours."""
     if options.database_url is not None:
         say(f"using the database {settings.masked_url(options.database_url)}")
-        return options.database_url, without_user(options.database_url)
+        nobodys = without_user(options.database_url)
+        check_owner(options.database_url)
+        return options.database_url, nobodys
     server = EmbeddedPostgres(state.postgres, settings=(*POSTGRES_SETTINGS, *extra))
     is_new = not (state.postgres / "data").exists()
     say(f"starting PostgreSQL in {state.postgres}" + (" (new)" if is_new else ""))
@@ -98,6 +110,39 @@ def without_user(url: str) -> str:
         ) from error
     kept = {name: value for name, value in given.items() if name not in {"user", "password"}}
     return psycopg.conninfo.make_conninfo("", **{name: str(kept[name]) for name in kept})
+
+
+def check_owner(url: str) -> None:
+    """Refuse a login that cannot bring a database of one's own up to date.
+
+    Raises:
+        Broken: it may not make roles or schemas; the message says what mends it.
+        DatabaseUnavailable: there is no such database, or it does not answer.
+    """
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+            row = connection.execute(_RIGHTS).fetchone()
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(
+            f"--database-url: {' '.join(str(error).split())}; expected the address of an empty "
+            "database of ours (`createdb recio` makes one) and of a login that may make roles in it"
+        ) from error
+    login, name, makes_roles, makes_schemas, owns_ours = row or ("", "", *[False] * 3)
+    if not makes_roles:
+        raise Broken(
+            f"--database-url: the login {login} may not make roles, but each service gets a login "
+            f"of its own; as a superuser: ALTER ROLE {login} CREATEROLE"
+        )
+    if not makes_schemas:
+        raise Broken(
+            f"--database-url: the login {login} may not make schemas in {name}; as its owner: "
+            f"GRANT CREATE ON DATABASE {name} TO {login}"
+        )
+    if not owns_ours:
+        raise Broken(
+            f"--database-url: this server has our roles already and {login} did not make them: give "
+            "the login that did, a superuser, or another server"
+        )
 
 
 def give_passwords(owner_url: str, logins: Sequence[str], directory: Path) -> None:
