@@ -31,10 +31,6 @@ dev: ## Make .venv from requirements-dev.lock
 test: dev ui sdk ## Run all tests (T=tests/unit for a part, ARGS="-k name")
 	@echo "==> Tests"
 	@$(PYTHON) -m pytest $(or $(T),tests) -q --durations=10 $(ARGS)
-	@[ -n "$(T)$(ARGS)" ] || [ ! -x /usr/lib/postgresql/15/bin/postgres ] || { \
-		echo "==> Database tests on PostgreSQL 15"; \
-		$(PYTHON) -m pytest $(DATABASE_TESTS) -q --postgres-version 15; }
-DATABASE_TESTS = tests/integration/money tests/integration/adapters tests/integration/test_grants.py
 	@if [ -n "$(T)" ]; then exit 0; fi; \
 	if [ ! -x /usr/lib/postgresql/15/bin/postgres ]; then \
 		echo "PostgreSQL 15 is not installed (make apt): its tests are left out"; exit 0; fi; \
