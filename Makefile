@@ -36,7 +36,8 @@ test: dev ui sdk ## Run all tests (T=tests/unit for a part, ARGS="-k name")
 		echo "PostgreSQL 15 is not installed (make apt): its tests are left out"; exit 0; fi; \
 	echo "==> Money, schema and grants again, on PostgreSQL 15"; \
 	$(PYTHON) -m pytest $(ON_POSTGRES) -q --postgres-version 15 $(ARGS)
-ON_POSTGRES = tests/integration/money tests/integration/adapters tests/integration/test_grants.py
+ON_POSTGRES = tests/integration/adapters tests/integration/test_grants.py \
+	$(foreach part,schema access config leases gate facts fold,tests/integration/money/test_$(part).py)
 
 .PHONY: sdk
 sdk: dev ## Install the exchange's official client, which the contract tests run against ours
