@@ -35,10 +35,14 @@ class CounterMetric:
     def __init__(self, family: Counter, own: tuple[str, str]) -> None:
         self._family = family
         self._own = own
+        self._series: dict[tuple[str, ...], Counter] = {}
 
     def inc(self, amount: float = 1, *labels: str) -> None:
         """Raise the series of these label values."""
-        self._family.labels(*self._own, *labels).inc(amount)
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = self._family.labels(*self._own, *labels)
+        series.inc(amount)
 
 
 class GaugeMetric:

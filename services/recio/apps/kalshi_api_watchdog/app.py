@@ -38,7 +38,6 @@ from recio.runtime.settings import load
 
 CLOSED_TOLD_US: Final = 5 * MINUTE_US
 """For so long a closed event is told again and again; later only when something changes."""
-RETRY_S: Final = 2.0
 SLOW_RETRY_S: Final = 30.0
 IDLE_S: Final = 60.0
 LEAST_WAIT_US: Final = 1000
@@ -53,7 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Tops of books leave at most once in ``book_seconds`` for each event, all of them once in
     ``full_seconds``; markets are told again every ``again_seconds``. ``status_seconds`` lie between
     two looks at the exchange's status, ``write_seconds`` between two batches to the database,
-    ``tops_seconds`` between two stored tops of one book.
+    ``tops_seconds`` between two stored tops of one book, ``retry_seconds`` between two reads of an
+    event around its opening and its close.
     """
 
     book_seconds: float = 0.1
@@ -62,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     status_seconds: float = 15.0
     write_seconds: float = 5.0
     tops_seconds: float = 60.0
+    retry_seconds: float = 2.0
 
 
 class MarketWatch:
@@ -105,7 +106,8 @@ class MarketWatch:
             now_us = clock.market_us()
             wait_s = min((self.listing.next_change_us(now_us) - now_us) / SECOND_US, IDLE_S)
             if unread := self.listing.unread(now_us):
-                wait_s = min(wait_s, *(_retry_s(event, now_us) for event in unread))
+                soon_s = self._settings.retry_seconds
+                wait_s = min(wait_s, *(_retry_s(event, now_us, soon_s) for event in unread))
             await _sleep_or(self._look, self._context.clock, max(wait_s, 0.001))
             await self._look_once()
 
@@ -430,11 +432,11 @@ async def _sleep_or(event: asyncio.Event, clock: Clock, market_s: float) -> None
     event.clear()
 
 
-def _retry_s(event: LiveEvent, now_us: int) -> float:
+def _retry_s(event: LiveEvent, now_us: int, soon_s: float) -> float:
     """Return how soon to read an event again: soon around its opening and its close."""
     near_us = min(abs(now_us - event.open_us), abs(now_us - event.close_us))
     is_waiting_to_exist = not event.is_known and now_us < event.open_us
-    return SLOW_RETRY_S if is_waiting_to_exist or near_us > HASTE_US else RETRY_S
+    return SLOW_RETRY_S if is_waiting_to_exist or near_us > HASTE_US else soon_s
 
 
 def build(context: ServiceContext) -> Service:

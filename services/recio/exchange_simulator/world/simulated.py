@@ -31,6 +31,7 @@ _HOUR_S: Final = 3600
 _QUARTER_S: Final = 900
 _STRIKE_S: Final = listings.STRIKE_DELAY_US // SECOND_US
 _SPOT_SLOT: Final = 1
+_COARSE_SPOT_S: Final = 5
 _CANDLE_HOURS: Final = 6
 _OLDEST_VALUE_S: Final = 4 * 3600
 TAKEN_S: Final = 48
@@ -41,7 +42,8 @@ class SimulatedWorld:
     """Drives an exchange from recorded minutes, through ``step`` alone.
 
     ``is_fine`` tells how often ``next_event_us`` asks to be called: in every slot of a second, or
-    once a second; the books at whole seconds are the same.
+    once a second; the books at whole seconds are the same. Spot venues, which no market settles on,
+    then trade every fifth second only.
     """
 
     def __init__(
@@ -147,7 +149,7 @@ class SimulatedWorld:
         if last < first:
             return
         self._next_slot = last + 1
-        if first <= _SPOT_SLOT <= last:
+        if first <= _SPOT_SLOT <= last and (self._is_fine or self._second % _COARSE_SPOT_S == 0):
             self._publish_spot(self._second)
         has_takers = self._second >= self._resumed_s
         for event in self._live.values():

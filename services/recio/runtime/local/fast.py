@@ -61,6 +61,8 @@ SETTINGS: Final = {
     "RECIO_KALSHI_API_WATCHDOG_WRITE_SECONDS": "60",
     "RECIO_KALSHI_API_WATCHDOG_STATUS_SECONDS": "60",
     "RECIO_KALSHI_API_WATCHDOG_AGAIN_SECONDS": "60",
+    # The stream tells of every step of an event; reading it again is for what the stream lost.
+    "RECIO_KALSHI_API_WATCHDOG_RETRY_SECONDS": "15",
 }
 """What differs from a live run."""
 
