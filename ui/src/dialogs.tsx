@@ -1,11 +1,11 @@
 // Dialogs: an order's preview, a switch, settings, why a trade was made, the keys.
 
-import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api, Refused, type Wish } from "./api";
 import { desk, useDesk } from "./desk";
 import { cents, contracts, edge, percent, say, moneySign, sign, usd } from "./format";
 import { shortTicker } from "./ledger";
+import { Modal } from "./modal";
 import { SettingsDialog } from "./settings";
 import { useStore } from "./store";
 import type { Preview, SwitchState } from "./wire";
@@ -27,33 +27,6 @@ export function Dialogs() {
     default:
       return null;
   }
-}
-
-export function Modal(props: { title: string; tone?: string; wide?: boolean; children: ComponentChildren }) {
-  const box = useRef<HTMLDialogElement>(null);
-  // Before the next key can come: Enter belongs to the dialog, not to the button that opened it.
-  useLayoutEffect(() => {
-    const dialog = box.current;
-    if (dialog !== null && !dialog.open) dialog.showModal();
-    return () => dialog?.close();
-  }, []);
-  return (
-    <dialog
-      ref={box}
-      class={`modal ${props.tone ?? ""} ${props.wide ? "is-wide" : ""}`}
-      aria-labelledby="modal-title"
-      onCancel={(event) => {
-        event.preventDefault();
-        desk.open(null);
-      }}
-      onClick={(event) => event.target === box.current && desk.open(null)}
-    >
-      <div class="modal-body">
-        <h2 id="modal-title">{props.title}</h2>
-        {props.children}
-      </div>
-    </dialog>
-  );
 }
 
 function OrderDialog(props: { wish: Wish }) {

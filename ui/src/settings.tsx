@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { api, Refused } from "./api";
 import { desk } from "./desk";
-import { Modal } from "./dialogs";
+import { Modal } from "./modal";
 import { clock } from "./format";
 import { useStore } from "./store";
 

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, Refused } from "./api";
 import { desk } from "./desk";
-import { Modal } from "./dialogs";
+import { Modal } from "./modal";
 import { age, cents, clock, edge, percent, price } from "./format";
 import type { Chain, ChainStep } from "./wire";
 

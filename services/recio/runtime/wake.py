@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
+from recio.domain.errors import Rejected, Unavailable
 from recio.ports import Database
 
 
@@ -56,3 +58,18 @@ class Wake:
             await asyncio.sleep(self._database.settle_seconds)
         self._event.clear()
         return is_hinted
+
+    async def follow(
+        self, read: Callable[[], Awaitable[None]], tell: Callable[[str], None]
+    ) -> None:
+        """Read again for ever, whenever something may have changed.
+
+        ``tell`` is called after each look with what went wrong, empty if nothing did.
+        """
+        while True:
+            await self.wait()
+            try:
+                await read()
+                tell("")
+            except (Unavailable, Rejected) as error:
+                tell(str(error))

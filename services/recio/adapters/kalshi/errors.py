@@ -50,11 +50,6 @@ class KalshiRejected(Rejected):
         """Whether the market takes no order operation any more, or not now."""
         return self.code in {"market_inactive", "market_already_closed"}
 
-    @property
-    def is_auth_failure(self) -> bool:
-        """Whether the key, the signature or the scope was refused."""
-        return self.status in {401, 403}
-
 
 class RateLimited(Unavailable):
     """The exchange, or our own budget, is out of tokens; nothing was done."""

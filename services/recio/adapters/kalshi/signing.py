@@ -65,7 +65,7 @@ class RequestSigner:
 class SignedAhead:
     """Holds fresh headers for one method and path; each is used once.
 
-    Until ``refresh`` is called (or ``keep_warm`` runs) it holds none and signs in line.
+    Until ``refresh`` is called it holds none and signs in line.
     ``depth`` is how many are held: a burst of that many orders pays for no signature.
     """
 
@@ -100,12 +100,6 @@ class SignedAhead:
             self._held.popleft()
         while len(self._held) < self._depth:
             self._held.append((now, self._signer.headers(self._method, self._path, now)))
-
-    async def keep_warm(self) -> None:
-        """Refresh for ever, every 200 ms of wall time; not for stepped runs."""
-        while True:
-            self.refresh()
-            await self._clock.sleep_wall(REFRESH_US / 1_000_000)
 
 
 _PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey

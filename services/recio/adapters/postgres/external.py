@@ -201,10 +201,9 @@ async def oldest_open_us(tx: Transaction, account: str, default_us: int) -> int:
     """
     row = await tx.fetch_one(
         # OFFSET 0: else min() is looked for along all orders in the order of their times.
-        "SELECT least("
+        "SELECT least("  # noqa: S608 - own text
         "(SELECT min(created_at) FROM (SELECT created_at FROM trading.orders WHERE account = %s "
-        "  AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
-        "       OR booked_qty_e2 < filled_qty_e2) OFFSET 0) alive), "
+        f"  AND {orders.MAY_BRING_FILLS} OFFSET 0) alive), "
         "(SELECT min(created_at) FROM trading.trades WHERE account = %s AND close_at < %s "
         "  AND state NOT IN ('closed', 'settled', 'abandoned')), %s::timestamptz)",
         account,
@@ -229,9 +228,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
 async def pulse(tx: Transaction, account: str) -> Pulse:
     """Return what is open now."""
     row = await tx.fetch_one(
-        "SELECT (SELECT count(*) FROM trading.orders WHERE account = %s "
-        "  AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
-        "       OR booked_qty_e2 < filled_qty_e2)), "
+        "SELECT (SELECT count(*) FROM trading.orders WHERE account = %s "  # noqa: S608 - own text
+        f"  AND {orders.MAY_BRING_FILLS}), "
         "(SELECT max(changed_at) FROM trading.orders WHERE account = %s)",
         account,
         account,

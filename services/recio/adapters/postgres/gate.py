@@ -16,6 +16,7 @@ import msgspec
 
 from recio.adapters.postgres import config as configs
 from recio.adapters.postgres import intents, switches, trades
+from recio.adapters.postgres.orders import MAY_BRING_FILLS, UNBOOKED_E2
 from recio.domain.account_config import AccountConfig, parse_fleet
 from recio.domain.errors import InvalidValue
 from recio.domain.intents import Intent
@@ -161,12 +162,9 @@ async def exposure(tx: Transaction, account: str, *, now_us: int, day_start_us: 
 
 def _exposure_queries(account: str, now_us: int, day_start_us: int) -> tuple[Query, Query, Query]:
     in_flight = Query(
-        "SELECT event_ticker, market_ticker, qty_e2, "
-        "(CASE WHEN state IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
-        "      THEN filled_qty_e2 ELSE qty_e2 END) - booked_qty_e2, reserved_usd_e6 "
-        "FROM trading.orders WHERE account = %s AND purpose = 'entry' "
-        "AND (state NOT IN ('executed', 'canceled', 'rejected', 'expired_unsent') "
-        "     OR booked_qty_e2 < filled_qty_e2)",
+        f"SELECT event_ticker, market_ticker, qty_e2, {UNBOOKED_E2}, "  # noqa: S608 - own text
+        "reserved_usd_e6 FROM trading.orders WHERE account = %s AND purpose = 'entry' "
+        f"AND {MAY_BRING_FILLS}",
         (account,),
     )
     held = Query(
@@ -264,8 +262,7 @@ def _market_facts(ticker: str, rows: _Rows) -> MarketFacts | None:
 async def exits_in_flight_e2(tx: Transaction, trade_id: UUID) -> int:
     """Return how much of a trade is being sold, or sold and not booked yet."""
     row = await tx.fetch_one(
-        "SELECT coalesce(sum((CASE WHEN state IN ('executed', 'canceled', 'rejected', "
-        "'expired_unsent') THEN filled_qty_e2 ELSE qty_e2 END) - booked_qty_e2), 0) "
+        f"SELECT coalesce(sum({UNBOOKED_E2}), 0) "  # noqa: S608 - own text
         "FROM trading.orders WHERE trade_id = %s AND purpose = 'exit'",
         trade_id,
     )
@@ -280,10 +277,9 @@ def _free_query(trade_id: UUID, opening: BookSide) -> Query:
     flight, never neither. The trade's own figures follow its fills only later and are not asked.
     """
     return Query(
-        "SELECT (SELECT coalesce(sum(CASE WHEN book_side = %s THEN qty_e2 ELSE -qty_e2 END), 0) "
+        "SELECT (SELECT coalesce(sum(CASE WHEN book_side = %s THEN qty_e2 ELSE -qty_e2 END), 0) "  # noqa: S608 - own text
         "          FROM trading.fills WHERE trade_id = %s) - "
-        "       (SELECT coalesce(sum((CASE WHEN state IN ('executed', 'canceled', 'rejected', "
-        "               'expired_unsent') THEN filled_qty_e2 ELSE qty_e2 END) - booked_qty_e2), 0) "
+        f"       (SELECT coalesce(sum({UNBOOKED_E2}), 0) "
         "          FROM trading.orders WHERE trade_id = %s AND purpose = 'exit')",
         (opening.value, trade_id, trade_id),
     )

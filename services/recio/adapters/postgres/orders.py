@@ -17,6 +17,15 @@ from recio.domain.switches import Effective, effective
 from recio.domain.units import as_datetime, time_us
 from recio.ports import Query, Transaction
 
+_OVER: Final = "('executed', 'canceled', 'rejected', 'expired_unsent')"
+"""``domain.orders.TERMINAL``, in the order of the partial index ``orders_live``."""
+UNBOOKED_E2: Final = (
+    f"(CASE WHEN state IN {_OVER} THEN filled_qty_e2 ELSE qty_e2 END) - booked_qty_e2"
+)
+"""SQL: what an order may still fill, or has filled and not booked, at its worst."""
+MAY_BRING_FILLS: Final = f"(state NOT IN {_OVER} OR booked_qty_e2 < filled_qty_e2)"
+"""SQL: whether an order is alive, or has fills that are not booked."""
+
 _COLUMNS: Final = (
     "o.order_id, o.trade_id, o.account, o.intent_id, o.attempt, o.market_ticker, o.purpose, "
     "o.book_side, o.yes_price_e4, o.qty_e2, o.time_in_force, o.is_reduce_only, o.state, "

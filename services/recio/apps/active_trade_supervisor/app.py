@@ -7,7 +7,6 @@ trade has come for two seconds of market time, the rows of market.snapshot_lates
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import msgspec
@@ -92,11 +91,11 @@ class ActiveTrades:
 
     async def follow_rules(self) -> None:
         """Read settings and switches again whenever they may have changed."""
-        await self._follow(self._rules, self._read_rules)
+        await self._rules.follow(self._read_rules, self._tell)
 
     async def follow_trades(self) -> None:
         """Read trades again whenever they may have changed."""
-        await self._follow(self._books, self._read_trades)
+        await self._books.follow(self._read_trades, self._tell)
 
     async def leave(self) -> None:
         """Write exits as soon as they are decided."""
@@ -184,14 +183,8 @@ class ActiveTrades:
         for snapshot in found:
             self._take(snapshot)
 
-    async def _follow(self, wake: Wake, read: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await wake.wait()
-            try:
-                await read()
-                self._problem = ""
-            except (Unavailable, Rejected) as error:
-                self._problem = str(error)
+    def _tell(self, problem: str) -> None:
+        self._problem = problem
 
     async def _read_rules(self) -> None:
         async with self._context.database.transaction() as tx:

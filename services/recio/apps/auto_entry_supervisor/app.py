@@ -8,7 +8,6 @@ and the indicator are written by another task.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -108,11 +107,11 @@ class AutoEntry:
 
     async def follow_rules(self) -> None:
         """Read settings and switches again whenever they may have changed."""
-        await self._follow(self._rules, self._read_rules)
+        await self._rules.follow(self._read_rules, self._tell)
 
     async def follow_books(self) -> None:
         """Read trades and attempts again whenever they may have changed."""
-        await self._follow(self._books, self._read_books)
+        await self._books.follow(self._read_books, self._tell)
 
     async def write(self) -> None:
         """Write records and the indicator, off the path of the intents."""
@@ -169,14 +168,8 @@ class AutoEntry:
             extra={"id": wish.intent.intent_id},
         )  # fmt: skip
 
-    async def _follow(self, wake: Wake, read: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await wake.wait()
-            try:
-                await read()
-                self._problem = ""
-            except (Unavailable, Rejected) as error:
-                self._problem = str(error)
+    def _tell(self, problem: str) -> None:
+        self._problem = problem
 
     async def _read_rules(self) -> None:
         async with self._context.database.transaction() as tx:

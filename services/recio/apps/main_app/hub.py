@@ -79,11 +79,6 @@ class Hub:
         self._readers: set[Reader] = set()
         self._speed = Speed(clock)
 
-    @property
-    def reader_count(self) -> int:
-        """How many browsers are connected."""
-        return len(self._readers)
-
     async def serve(self, socket: WebSocket, session: Session, token: str) -> None:
         """Serve one browser until it goes or its session ends."""
         await socket.accept()

@@ -40,11 +40,6 @@ def money(usd_e6: int) -> str:
     return f"{sign}{digits // 1_000_000}.{digits % 1_000_000:06d}"
 
 
-def money4(usd_e6: int) -> str:
-    """Return signed dollars with four decimals, cut off toward zero."""
-    return money(usd_e6)[:-2]
-
-
 def money8(usd_e8: int) -> str:
     """Return dollars with eight decimals."""
     return f"{usd_e8 // 10**8}.{usd_e8 % 10**8:08d}"
