@@ -22,8 +22,8 @@ MODE_WORDS = {"paper", "shadow", "demo", "prod"}
 MODES_ARE_KNOWN_TO = {
     "runtime/modes.py",
     "runtime/settings.py",
-    "domain/account_fields.py",
     "domain/account_config.py",
+    "domain/account_rules.py",
 }
 WRITTEN_BY_HAND = {".py", ".sql", ".md", ".yaml", ".yml", ".toml", ".sh", ".ts", ".tsx", ".css"}
 NOT_OURS = {".git", ".venv", "node_modules", "static", ".state"}

@@ -12,50 +12,60 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from recio.domain.account_fields import (
     AccountConfig,
-    AccountName,
     AccountSpec,
+    FleetConfig,
+    Paper,
+    Pod,
+    Resources,
+    Rollout,
+    RolloutWindow,
+    SecretRef,
+    Toleration,
+)
+from recio.domain.account_rules import (
+    check_account,
+    check_risk,
+    check_strategy,
+    immutable_values,
+)
+from recio.domain.documents import Problems, decode
+from recio.domain.errors import InvalidValue
+from recio.domain.field_types import (
+    AccountName,
+    Day,
+    DeletionPolicy,
+    LabelValue,
+    Mode,
+    Model,
+    OnBreach,
+    PaperSource,
+    Part,
+    RolloutPolicy,
+    Series,
+    SizingMethod,
+    StrategyName,
+    TaintEffect,
+    TolerationOperator,
+    Topology,
+    Trading,
+)
+from recio.domain.risk_fields import FleetRisk, Risk
+from recio.domain.strategy_fields import (
     AutoEntry,
     AutoStop,
     ConfigMapKeyRef,
     CustomStrategy,
-    Day,
-    DeletionPolicy,
-    FleetConfig,
-    FleetRisk,
-    LabelValue,
-    Mode,
-    Model,
     MomentumStop,
-    OnBreach,
-    Paper,
-    PaperSource,
-    Part,
-    Pod,
     ProbabilityStop,
-    Resources,
-    Risk,
-    Rollout,
-    RolloutPolicy,
-    RolloutWindow,
-    SecretRef,
-    Series,
     Sizing,
-    SizingMethod,
     SpikeAlert,
     Strategy,
-    StrategyName,
-    Toleration,
-    Topology,
-    Trading,
 )
-from recio.domain.documents import Problems, decode
-from recio.domain.errors import InvalidValue
 
 API_VERSION: Final = "recio.io/v1alpha1"
 ACCOUNT_KIND: Final = "TradingAccount"
@@ -102,7 +112,7 @@ def parse_account(document: object) -> AccountConfig:
     name, raw_spec = _open_document(document, ACCOUNT_KIND, problems)
     spec = decode(AccountSpec, raw_spec, "spec", problems)
     if spec is not None:
-        _check_account(name, spec, raw_spec, problems)
+        check_account(name, spec, raw_spec, problems)
     problems.raise_if_any(f"{ACCOUNT_KIND} {name or '(without a usable name)'}")
     assert spec is not None
     return AccountConfig(name=name, **msgspec.structs.asdict(spec))
@@ -133,7 +143,7 @@ def parse_risk(document: object) -> Risk:
     problems = Problems()
     risk = decode(Risk, document, "risk", problems)
     if risk is not None:
-        _check_risk(risk, "risk", problems)
+        check_risk(risk, "risk", problems)
     problems.raise_if_any("risk limits")
     assert risk is not None
     return risk
@@ -148,7 +158,7 @@ def parse_strategy(document: object) -> Strategy:
     problems = Problems()
     strategy = decode(Strategy, document, "strategy", problems)
     if strategy is not None:
-        _check_strategy(strategy, "strategy", problems)
+        check_strategy(strategy, "strategy", problems)
     problems.raise_if_any("strategy settings")
     assert strategy is not None
     return strategy
@@ -218,21 +228,18 @@ def refuse_immutable_changes(old: AccountConfig, new: AccountConfig) -> None:
     """Check that nothing changed that must stay for the account's life.
 
     Raises:
-        InvalidValue: the name, the mode or the paper account's opening cash differ.
+        InvalidValue: the name, the mode, or the paper account's source or opening cash differ.
     """
     problems = Problems()
-    for path, before, after in (
-        ("metadata.name", old.name, new.name),
-        ("spec.mode", old.mode.value, new.mode.value),
-        (
-            "spec.paper.initialBalanceDollars",
-            old.paper.initial_balance_dollars,
-            new.paper.initial_balance_dollars,
-        ),
-    ):
+    pairs = zip(_lasting(old), _lasting(new), strict=True)
+    for (path, before), (_, after) in pairs:
         if before != after:
             problems.add(path, f"{before!r} as before (immutable; make a new account)", after)
     problems.raise_if_any(f"{ACCOUNT_KIND} {old.name}")
+
+
+def _lasting(config: AccountConfig) -> list[tuple[str, Any]]:
+    return [("metadata.name", config.name), *immutable_values(config)]
 
 
 def _document(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,79 +268,6 @@ def _open_document(document: object, kind: str, problems: Problems) -> tuple[str
         raw = {key: value for key, value in raw.items() if key not in _SERVER_METADATA}
     metadata = decode(_Metadata, raw, "metadata", problems)
     return (metadata.name if metadata else ""), document.get("spec", {})
-
-
-def _check_account(name: str, spec: AccountSpec, raw: object, problems: Problems) -> None:
-    _check_mode(name, spec, raw, problems)
-    _check_risk(spec.risk, "spec.risk", problems)
-    _check_strategy(spec.strategy, "spec.strategy", problems)
-    if len(set(spec.series)) != len(spec.series):
-        problems.add("spec.series", "each series once", [item.value for item in spec.series])
-    for index, window in enumerate(spec.rollout.windows):
-        _check_window(window, f"spec.rollout.windows[{index}]", problems)
-
-
-def _check_mode(name: str, spec: AccountSpec, raw: object, problems: Problems) -> None:
-    if problems.has("spec.mode"):
-        return
-    reference, path = spec.credentials_secret_ref, "spec.credentialsSecretRef"
-    if spec.mode is Mode.PAPER and reference is not None:
-        problems.add(path, "no credentials in mode paper", reference.name)
-    if spec.mode is not Mode.PAPER and reference is None and not problems.has(path):
-        problems.say(path, f"is required in mode {spec.mode.value}")
-    if spec.mode is not Mode.PROD:
-        return
-    if not (isinstance(raw, Mapping) and raw.get("risk")) and not problems.has("spec.risk"):
-        problems.say("spec.risk", "is required in mode prod: write your limits down")
-    if spec.arming is not None and spec.arming != name:
-        problems.add("spec.arming", f"{name!r} (the account's own name)", spec.arming)
-
-
-def _check_risk(risk: Risk, path: str, problems: Problems) -> None:
-    for small, large in (
-        ("max_contracts_per_order", "max_contracts_per_event"),
-        ("max_contracts_per_event", "max_contracts_total"),
-        ("max_cost_per_event_dollars", "max_cost_total_dollars"),
-        ("min_price_cents", "max_price_cents"),
-    ):
-        _check_order(risk, small, large, path, problems)
-
-
-def _check_strategy(strategy: Strategy, path: str, problems: Problems) -> None:
-    entry, spike = f"{path}.autoEntry", f"{path}.spikeAlert"
-    _check_order(
-        strategy.auto_entry, "min_seconds_to_close", "max_seconds_to_close", entry, problems
-    )
-    _check_order(
-        strategy.spike_alert, "leave_basis_points", "enter_basis_points", spike, problems, gap=1
-    )
-    if problems.has(f"{path}.name") or problems.has(f"{path}.custom"):
-        return
-    is_custom = strategy.name is StrategyName.CUSTOM
-    if is_custom and strategy.custom is None:
-        problems.say(f"{path}.custom", "is required with name Custom")
-    if not is_custom and strategy.custom is not None:
-        problems.say(f"{path}.custom", f"goes with name Custom, not with {strategy.name.value}")
-
-
-def _check_order(
-    part: msgspec.Struct, small: str, large: str, path: str, problems: Problems, *, gap: int = 0
-) -> None:
-    spelled = {field.name: field.encode_name for field in msgspec.structs.fields(part)}
-    low_path, high_path = f"{path}.{spelled[small]}", f"{path}.{spelled[large]}"
-    low, high = getattr(part, small), getattr(part, large)
-    if low + gap > high and not problems.has(low_path) and not problems.has(high_path):
-        bound = "less than" if gap else "at most"
-        problems.add(low_path, f"{bound} {spelled[large]} ({high})", low)
-
-
-def _check_window(window: RolloutWindow, path: str, problems: Problems) -> None:
-    if len(set(window.days)) != len(window.days):
-        problems.add(f"{path}.days", "each day once", [day.value for day in window.days])
-    try:
-        ZoneInfo(window.time_zone)
-    except (OSError, ValueError, ZoneInfoNotFoundError):
-        problems.add(f"{path}.timeZone", "a zone such as America/New_York", window.time_zone)
 
 
 __all__ = [
@@ -372,7 +306,9 @@ __all__ = [
     "SpikeAlert",
     "Strategy",
     "StrategyName",
+    "TaintEffect",
     "Toleration",
+    "TolerationOperator",
     "Topology",
     "Trading",
     "fleet_to_document",
