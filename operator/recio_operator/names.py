@@ -1,7 +1,9 @@
 """Names and labels of everything the operator makes; the only place that spells them.
 
 Children of an account are called ``ta-<account>[-<part>]``: an account's name has at most 32
-characters and the longest part 24, so that each fits a DNS label (63).
+characters and the longest part 24, so that each fits a DNS label (63). Deployments, Services and
+Secrets always have a part, the other kinds never: an account may be called like another's child
+(``x-trade-manager``), and no part ends another.
 """
 
 from __future__ import annotations
@@ -25,6 +27,13 @@ CHECKSUM: Final = "recio.io/checksum"
 TEMPLATE_CHECKSUM: Final = "recio.io/template-checksum"
 CREDENTIALS_CHECKSUM: Final = "recio.io/credentials-checksum"
 CONFIG_CHECKSUM: Final = "recio.io/config-checksum"
+POOLED_ACCOUNTS: Final = "recio.io/accounts"
+"""On a pool's pod template: the accounts that its pods host, with commas."""
+
+COMPACT: Final = "compact"
+"""Part and component of the one Deployment of a Compact account."""
+POOL: Final = "pool"
+"""Component of a pool's Deployment."""
 
 
 def child(account: str, part: str = "") -> str:

@@ -54,10 +54,13 @@ class Plan:
     get it. ``apply`` and ``delete`` are children that differ from what is wanted (never one that
     already says it). ``status`` is the whole status, applied when it differs from the live one.
     ``requeue_seconds``: look again by then even if nothing happens; None: only when something does.
+    The finalizer is added before everything else and removed after everything else.
     """
 
     finalizer: FinalizerStep = FinalizerStep.KEEP
     needs_login: bool = False
+    needs_key: bool = False
+    """A paper account has no key yet, or the exchange simulator does not know it: make it, tell it."""
     document: Object | None = None
     switch: SwitchOrder | None = None
     claims_key: str = ""
@@ -68,3 +71,18 @@ class Plan:
     requeue_seconds: float | None = None
     releases_login: bool = False
     """At the end of leaving: the key is free for others, the login cannot log in any more."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether carrying it out changes nothing anywhere."""
+        return self == Plan(requeue_seconds=self.requeue_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPlan:
+    """Everything to do for one pool now: as the fields of ``Plan``."""
+
+    apply: tuple[Object, ...] = ()
+    delete: tuple[tuple[str, str], ...] = ()
+    notes: tuple[Note, ...] = ()
+    requeue_seconds: float | None = None
