@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -23,6 +23,8 @@ from recio import manifest
 from recio.domain import account_config as accounts
 from recio.manifest import ServiceRow
 from recio.runtime.settings import PREFIX, ProcessSettings, service_prefix
+from recio_operator.schema_status import AccountStatus, FleetStatus
+from recio_operator.schema_text import effect_of, texts, with_choices, without_effect
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (
@@ -113,13 +115,23 @@ def tables() -> str:
 
 
 def account_fields() -> str:
-    """Return every field of a TradingAccount with its bounds and default."""
-    return _fields_table(accounts.AccountSpec, "spec")
+    """Return every field of a TradingAccount with its manual, bounds and default."""
+    return _fields_table(accounts.AccountSpec)
 
 
 def fleet_fields() -> str:
     """Return every field of the TradingFleet."""
-    return _fields_table(accounts.FleetConfig, "spec")
+    return _fields_table(accounts.FleetConfig)
+
+
+def account_status() -> str:
+    """Return every field of a TradingAccount's status."""
+    return _status_table(AccountStatus)
+
+
+def fleet_status() -> str:
+    """Return every field of the TradingFleet's status."""
+    return _status_table(FleetStatus)
 
 
 def process_settings() -> str:
@@ -167,6 +179,8 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "tables": tables,
     "account-fields": account_fields,
     "fleet-fields": fleet_fields,
+    "account-status": account_status,
+    "fleet-status": fleet_status,
     "process-settings": process_settings,
     "service-settings": service_settings,
     "contract-cases": contract_cases,
@@ -198,24 +212,53 @@ def _text(kind: type) -> str:
     return " ".join(python_inspect.cleandoc(kind.__doc__ or "").replace("``", "`").split())
 
 
-def _fields_table(kind: type[msgspec.Struct], path: str) -> str:
-    lines = ["| field | type, bounds | default |", "|---|---|---|"]
-    lines += [f"| {' | '.join(cells)} |" for cells in _rows(kind, path)]
+class _Row(NamedTuple):
+    """One field of a document: where it stands, what it is for, what it may be."""
+
+    path: str
+    text: str
+    bounds: str
+    default: str
+    effect: str
+
+
+def _fields_table(kind: type[msgspec.Struct]) -> str:
+    lines = ["| field | what it is for | type, bounds | default | a change takes effect |"]
+    lines.append("|---|---|---|---|---|")
+    for row in _rows(kind, "spec"):
+        cells = (f"`{row.path}`", row.text, row.bounds, row.default, row.effect)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _rows(kind: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str, str]]:
+def _status_table(kind: type[msgspec.Struct]) -> str:
+    lines = ["| field | what it says | type |", "|---|---|---|"]
+    lines += [f"| `{row.path}` | {row.text} | {row.bounds} |" for row in _rows(kind, "status")]
+    return "\n".join(lines)
+
+
+def _rows(kind: type[msgspec.Struct], path: str, effect: str = "") -> Iterator[_Row]:
     for field in msgspec.structs.fields(kind):
-        where = f"{path}.{field.encode_name}"
         info = _plain(inspect.type_info(field.type))
+        said = texts(kind)[field.name]
+        own_effect = effect_of(said, inherited=effect)
+        where = path + f".{field.encode_name}" + ("[]" if _is_list_of_parts(info) else "")
+        default = "-" if _nested(info) else _default(field)
+        text = _with_members(without_effect(said), info)
+        yield _Row(where, text, _said(info), default, own_effect.rstrip(".") or "-")
         nested = _nested(info)
         if nested is not None:
-            mark = "[]" if isinstance(info, inspect.VarTupleType) else ""
-            if mark or (not field.required and field.default is None):
-                yield f"`{where}{mark}`", _said(info), "-"
-            yield from _rows(nested, where + mark)
-        else:
-            yield f"`{where}`", _said(info), _default(field)
+            yield from _rows(nested, where, own_effect)
+
+
+def _is_list_of_parts(info: inspect.Type) -> bool:
+    return isinstance(info, inspect.VarTupleType) and _nested(info) is not None
+
+
+def _with_members(text: str, info: inspect.Type) -> str:
+    inner = _plain(info.item_type) if isinstance(info, inspect.VarTupleType) else info
+    said = with_choices(text, inner.cls) if isinstance(inner, inspect.EnumType) else text
+    return said.replace("\n", "<br>").replace("|", "\\|")
 
 
 def _nested(info: inspect.Type) -> type[msgspec.Struct] | None:
@@ -258,7 +301,7 @@ def _value(value: object) -> str:
 
 def _said(info: inspect.Type) -> str:
     match info:
-        case inspect.IntType(ge=low, le=high) if low is not None or high is not None:
+        case inspect.IntType(ge=low, le=high) if low is not None and high is not None:
             return f"{low:,} … {high:,}"
         case inspect.StrType(max_length=most) if most is not None:
             return f"text, at most {most} characters"
@@ -276,6 +319,7 @@ def _said(info: inspect.Type) -> str:
 
 _NAMES: Final[dict[type, str]] = {
     inspect.BoolType: "true, false",
+    inspect.DateTimeType: "time",
     inspect.FloatType: "number",
     inspect.IntType: "integer",
     inspect.StrType: "text",

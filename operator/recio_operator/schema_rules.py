@@ -119,11 +119,13 @@ ACCOUNT_ROOT: Final = (
     Rule(
         f"size(self.metadata.name) <= {LONGEST_NAME}",
         f"expected metadata.name to have at most {LONGEST_NAME} characters: choose a shorter name",
+        field_path=".metadata",
     ),
     Rule(
         f"self.metadata.name.matches('{_NAME_PATTERN}')",
         "expected metadata.name to have only a-z, 0-9 and - (not first, not last): choose a name "
         "such as main",
+        field_path=".metadata",
     ),
     Rule(
         "self.spec.mode != 'prod' || !has(self.spec.arming) || "
@@ -140,6 +142,7 @@ FLEET_ROOT: Final = (
     Rule(
         f"self.metadata.name == '{FLEET_NAME}'",
         f"expected metadata.name to be {FLEET_NAME}: there is one fleet; edit that one",
+        field_path=".metadata",
     ),
 )
 

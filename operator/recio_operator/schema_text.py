@@ -37,6 +37,11 @@ def effect_of(text: str, *, inherited: str = "") -> str:
     return text.partition(TAKES_EFFECT)[2] or inherited
 
 
+def without_effect(text: str) -> str:
+    """Return a field's text without when a change takes effect."""
+    return text.partition(TAKES_EFFECT)[0].rstrip()
+
+
 def with_choices(text: str, choice: type[Enum]) -> str:
     """Return a text with a line for each member that explains itself."""
     said = texts(choice)

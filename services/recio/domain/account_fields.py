@@ -167,7 +167,9 @@ class AccountSpec(Part, frozen=True, kw_only=True):
     """
 
     paper: Paper = Paper()
-    """The paper exchange of this account; other modes do not read it."""
+    """The paper exchange of this account; other modes do not read it. Takes effect: never, both
+    fields are immutable.
+    """
 
     series: Annotated[tuple[Series, ...], Meta(min_length=1, max_length=4)] = (Series.KXBTCD,)
     """The series of event contracts that the account may trade, each once. Takes effect: at once
@@ -216,7 +218,7 @@ class AccountSpec(Part, frozen=True, kw_only=True):
     """
 
     strategy: Strategy = Strategy()
-    """What the account trades on."""
+    """What the account trades on. Takes effect: as each field says."""
 
 
 class AccountConfig(AccountSpec, frozen=True, kw_only=True):
