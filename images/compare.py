@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, T201  (a program, no package)
 """Compares two OCI archives layer by layer and, where layers differ, file by file."""
 
 import gzip

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, T201  (a program, no package)
 """Writes what an image holds as CycloneDX 1.6: Python packages, and the base's Debian packages.
 
 Runs while the image is built, from what was really installed: pip's report gives the sha256 of each

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, T201  (a program, no package)
 """Looks at the image from inside: what must be there is there, what must not is not.
 
 Fed to the image's own Python on standard input by images/smoke.sh, as the image's user, with a
@@ -8,6 +9,7 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import shutil
 import ssl
 import subprocess
 import sys
@@ -19,15 +21,16 @@ from zoneinfo import ZoneInfo
 
 OURS = ("recio", "recio_operator")
 LEFT_AS_SOURCE = ("/kubernetes/client/", "/kubernetes/aio/client/", "/kubernetes/aio/e2e_test/")
-MIB = 1024 * 1024
+USER = 65532
+FEWEST_AUTHORITIES = 50
+TEMPORARY = Path("/tmp")  # noqa: S108  (the only folder that may be written)
 
 Check = Callable[[], str]
 
 
 def user() -> str:
     """Run as a number that is not root's."""
-    assert os.getuid() == 65532, os.getuid()
-    assert os.getgid() == 65532, os.getgid()
+    assert (os.getuid(), os.getgid()) == (USER, USER), (os.getuid(), os.getgid())
     return f"uid {os.getuid()}"
 
 
@@ -39,7 +42,7 @@ def read_only() -> str:
         except OSError:
             continue
         raise AssertionError(f"{folder} can be written")
-    (Path("/tmp") / "written").unlink(missing_ok=True)
+    (TEMPORARY / "written").touch()
     return "root cannot be written"
 
 
@@ -47,14 +50,9 @@ def nothing_to_build_with() -> str:
     """Leave no installer and no compiler in what we add."""
     there = [name for name in ("pip", "setuptools", "wheel") if importlib.util.find_spec(name)]
     assert not there, there
-    tools = [name for name in ("pip", "gcc", "cc", "node") if which(name)]
+    tools = [name for name in ("pip", "gcc", "cc", "node") if shutil.which(name)]
     assert not tools, tools
     return "no pip, no compiler, no Node.js"
-
-
-def which(name: str) -> bool:
-    """Tell whether a program is on the path."""
-    return any((Path(folder) / name).exists() for folder in os.environ["PATH"].split(":"))
 
 
 def imports() -> str:
@@ -105,7 +103,7 @@ def world() -> str:
     """Know New York's clock and whom to trust."""
     ZoneInfo("America/New_York")
     authorities = ssl.create_default_context().cert_store_stats()["x509_ca"]
-    assert authorities > 50, authorities
+    assert authorities > FEWEST_AUTHORITIES, authorities
     return f"time zones, {authorities} certificate authorities"
 
 
@@ -135,7 +133,9 @@ def command(words: list[str], *, status: int, one_line: bool = False) -> Check:
     """Make a check that runs a command and looks at its status and its errors."""
 
     def check() -> str:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(  # noqa: S603  (our own words)
+            words, capture_output=True, text=True, timeout=60, check=False
+        )
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
         lines = (done.stderr if one_line else done.stdout + done.stderr).strip().splitlines()
@@ -173,4 +173,5 @@ def is_right(name: str, check: Check) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if all([is_right(name, check) for name, check in checks()]) else 1)
+    found = [is_right(name, check) for name, check in checks()]
+    sys.exit(0 if all(found) else 1)
