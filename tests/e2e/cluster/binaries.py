@@ -134,7 +134,7 @@ _TOOLS: Final = (
         name="netpol-analyzer",
         folder="netpol-analyzer",
         module="github.com/np-guard/netpol-analyzer",
-        command="/cmd/netpol-analyzer",
+        command="/cmd/netpolicy",
     ),
 )
 TOOLS: Final = {tool.name: tool for tool in _TOOLS}

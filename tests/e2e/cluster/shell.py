@@ -9,11 +9,12 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import IO, Final, TypeVar
 
 from tests.e2e.cluster import paths
 
@@ -38,27 +39,37 @@ def run(
     command: Sequence[str | Path],
     *,
     given: str | None = None,
+    source: Path | None = None,
     cwd: Path | None = None,
     extra: Mapping[str, str] | None = None,
     timeout_seconds: float = 600.0,
 ) -> str:
     """Run a command to its end and return its standard output.
 
+    Args:
+        command: the program and its arguments.
+        given: text for its standard input.
+        source: a file for its standard input instead.
+        cwd: the folder to run it in.
+        extra: variables that are added to the environment.
+        timeout_seconds: how long it may take.
+
     Raises:
         CommandFailed: it ended with an error, or not in time.
     """
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(
-            words,
-            input=given,
-            cwd=cwd,
-            env=paths.environment() | dict(extra or {}),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_seconds,
-        )
+        with _standard_input(given, source) as file:
+            done = subprocess.run(
+                words,
+                stdin=file,
+                cwd=cwd,
+                env=paths.environment() | dict(extra or {}),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout_seconds,
+            )
     except FileNotFoundError as error:
         raise CommandFailed(f"{words[0]} is not installed (make apt)") from error
     except subprocess.TimeoutExpired as error:
@@ -70,6 +81,15 @@ def run(
     return done.stdout
 
 
+def _standard_input(given: str | None, source: Path | None) -> IO[bytes]:
+    if source is not None:
+        return source.open("rb")
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write((given or "").encode())
+    file.seek(0)
+    return file
+
+
 def tail(text: str, lines: int = SHOWN_LINES) -> str:
     """Return the last lines of a text."""
     return "\n".join(text.strip().splitlines()[-lines:])
@@ -79,6 +99,9 @@ def tail(text: str, lines: int = SHOWN_LINES) -> str:
 def stage(name: str) -> Iterator[None]:
     """Tell what is being done, and how long it took."""
     started = time.monotonic()
+    if sys.stderr.isatty():
+        sys.stderr.write(f"           {name} …\r")
+        sys.stderr.flush()
     yield
     say(f"  {time.monotonic() - started:6.1f} s  {name}")
 
