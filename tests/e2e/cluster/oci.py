@@ -104,6 +104,8 @@ def _image_config(config: Config, layers: list[str]) -> dict[str, object]:
             "Env": [f"{name}={value}" for name, value in config.environment.items()],
         },
         "rootfs": {"type": "layers", "diff_ids": layers},
+        # buildah stands nothing on an image that does not tell where each layer comes from.
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "recio"} for _ in layers],
     }
 
 
