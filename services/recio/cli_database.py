@@ -12,7 +12,7 @@ from recio.adapters.postgres.database import PostgresDatabase
 from recio.domain.errors import Broken, Rejected
 from recio.ports import Clock, Database
 from recio.runtime import settings
-from recio.runtime.clock import AcceleratedClock, WallClock, load_market_time
+from recio.runtime.clock import AcceleratedClock, NoMarketTime, WallClock, load_market_time
 from recio.runtime.local.embedded import EmbeddedPostgres
 from recio.runtime.local.options import DATABASE
 
@@ -64,7 +64,7 @@ async def clock_of(database: Database, environment: str) -> Clock:
     """Return the clock of an environment as it runs now."""
     try:
         return AcceleratedClock(await load_market_time(database, environment))
-    except Broken:
+    except (Broken, NoMarketTime):
         return WallClock()
 
 

@@ -127,7 +127,9 @@ def _some_login(process: ProcessSettings) -> str:
     from recio.runtime.process import address  # noqa: PLC0415 (loads everything)
 
     accounts = process.hosted_accounts()
-    return address(process, f"recio_account_{accounts[0]}" if accounts else "recio_main_app")
+    return address(
+        process, f"recio_account_{accounts[0]}" if accounts else "recio_main_app"
+    ).whole()
 
 
 def _fail(problem: str) -> str:

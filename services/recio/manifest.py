@@ -68,7 +68,7 @@ SERVICES: Final[tuple[ServiceRow, ...]] = (
         summary="The exchange of paper accounts: matching, REST, WebSocket, settlement, price recording.",
         scope=Scope.PAPER,
         local_port=8014,
-        tables_written=("exchange_sim.*",),
+        tables_written=("exchange_sim.*", "ops.environments"),
         singleton=True,
         uses_bus=False,
     ),

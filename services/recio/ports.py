@@ -112,6 +112,14 @@ class Database(Protocol):
     poll_seconds: float
     settle_seconds: float
 
+    @property
+    def session_pid(self) -> int | None:
+        """The server process of the connection that lasts as long as we do; 0 while there is none.
+
+        None: every connection does, so that a transaction can ask for its own.
+        """
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a transaction: committed at the end of the block, rolled back on an exception."""
         ...

@@ -25,6 +25,7 @@ import uvicorn
 from recio.data.minutes import Ohlc
 from recio.domain.errors import Broken
 from recio.domain.units import CENT_E6, HOUR_US, MINUTE_US, SECOND_US
+from recio.exchange_simulator.api.admin import Token
 from recio.exchange_simulator.api.messages import Request, Response
 from recio.exchange_simulator.control import Control
 from recio.exchange_simulator.core.state import Config
@@ -73,6 +74,11 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     house_save_seconds: int = 0
     read_lag_ms: int = 0
     tier: str = "Advanced"
+    admin_token_file: str = ""
+
+    def admin_token(self) -> Token | None:
+        """Return what reads the token of the admin API; None: there is none."""
+        return partial(_token, Path(self.admin_token_file)) if self.admin_token_file else None
 
     def source(self) -> Source:
         """Return what the world plays."""
@@ -87,6 +93,15 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     def config(self, namespace: str) -> Config:
         """Return how the exchange behaves."""
         return Config(namespace=namespace, read_lag_ms=self.read_lag_ms, tier=self.tier)
+
+
+def world_start_us(values: Mapping[str, str]) -> int | None:
+    """Return where market time begins in the world that ``RECIO_EXCHANGE_SIMULATOR_…`` names.
+
+    None: it is wall time.
+    """
+    own = settings.load(ExchangeSettings, SERVICE, values)
+    return None if own.is_live else attach(Exchange(), own.source()).start_us
 
 
 def build_simulator(context: ServiceContext) -> Simulator:
@@ -104,7 +119,17 @@ def _simulator(context: ServiceContext, own: ExchangeSettings, source: Source) -
         attach=partial(_world, source=source, is_fine=own.is_fine),
         log=context.log,
         house_save_us=own.house_save_us(),
+        admin_token=own.admin_token(),
     )
+
+
+def _token(path: Path) -> str:
+    """Return the token, or nothing, which opens nothing, while the file cannot be read."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        logging.getLogger(__name__).warning("expected the token of the admin API in %s", path)
+        return ""
 
 
 def _world(exchange: Exchange, *, source: Source, is_fine: bool) -> AnyWorld:

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from recio.domain.errors import Unavailable
+from recio.exchange_simulator.api.admin import Token
 from recio.exchange_simulator.api.auth import require_scope
 from recio.exchange_simulator.api.messages import Now, Request, Response, refuse
 from recio.exchange_simulator.api.router import Api
@@ -68,13 +69,14 @@ class Gateway:
         store: Store | None = None,
         faults: FaultPlan | None = None,
         house_save_us: int = HOUSE_SAVE_US,
+        admin_token: Token | None = None,
     ) -> None:
         self.exchange = exchange
         self.house_save_us = house_save_us
         self.clock = clock
         self.store = store
         self.faults = faults or FaultPlan()
-        self.api = Api(exchange)
+        self.api = Api(exchange, admin_token)
         self.hub = Hub(exchange)
         self.connections: list[Connection] = []
         self.is_saved = True

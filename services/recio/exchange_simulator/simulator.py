@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from recio.domain.errors import Unavailable
+from recio.domain.errors import Broken, Unavailable
 from recio.domain.units import SECOND_US
+from recio.exchange_simulator.api.admin import Token
 from recio.exchange_simulator.core.state import Config
 from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.feeds import Feeds
@@ -49,31 +50,66 @@ class Simulator:
         attach: Callable[[Exchange], World] | None,
         log: Log,
         house_save_us: int = HOUSE_SAVE_US,
+        admin_token: Token | None = None,
     ) -> None:
         self.exchange = Exchange(config, fresh=fresh)
         self.clock = clock
         self.store = DatabaseStore(database) if database is not None else None
-        self.gateway = Gateway(self.exchange, clock, store=self.store, house_save_us=house_save_us)
+        self.gateway = Gateway(
+            self.exchange,
+            clock,
+            store=self.store,
+            house_save_us=house_save_us,
+            admin_token=admin_token,
+        )
         self.feeds = Feeds(self.exchange)
         self.asgi = ExchangeApp(self.gateway, self.feeds)
         self.world = attach(self.exchange) if attach else None
         self.is_recovered = False
+        self._is_loaded = False
         self._log = log
 
     async def recover(self) -> None:
-        """Restore what the database knows, bring the world up, and save that."""
-        if self.store is not None and await self.store.load(self.exchange):
+        """Restore what the database knows, bring the world up, and save that.
+
+        Raises:
+            Unavailable: the database is away, or market time is behind what the exchange has seen;
+                try again.
+        """
+        if not self._is_loaded:
+            await self._load()
+        self._refuse_the_past()
+        self._step(self.clock.market_us())
+        self.exchange.state.changes.is_urgent = True
+        await self.gateway.commit()
+        self.is_recovered = True
+        self.asgi.is_open = True
+
+    async def _load(self) -> None:
+        try:
+            is_restored = self.store is not None and await self.store.load(self.exchange)
+        except Unavailable as error:
+            if self.exchange.now_us:
+                # Half of it is in memory: only a new process begins with nothing.
+                raise Broken(f"the exchange was restored in part: {error}") from error
+            raise
+        if is_restored:
             self._log.info(
                 "restored %d accounts, %d orders, %d markets",
                 len(self.exchange.state.accounts),
                 len(self.exchange.state.orders),
                 len(self.exchange.state.markets),
             )
-        self._step(self.clock.market_us())
-        self.exchange.state.changes.is_urgent = True
-        await self.gateway.commit()
-        self.is_recovered = True
-        self.asgi.is_open = True
+        self._is_loaded = True
+
+    def _refuse_the_past(self) -> None:
+        """A machine whose clock was set back would settle by prices of another moment."""
+        behind_us = self.exchange.now_us - self.clock.market_us()
+        if behind_us > 0:
+            raise Unavailable(
+                f"market time is {behind_us / SECOND_US:.1f} s behind what the exchange has seen: "
+                "this machine's clock was set back; the exchange goes on when it has caught up"
+            )
 
     async def run(self) -> None:
         """Move time for ever."""

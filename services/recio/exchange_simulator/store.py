@@ -41,9 +41,14 @@ class DatabaseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._trades_since_trim = 0
+        self._epoch = 0
 
     async def save(self, exchange: Exchange, changes: Changes) -> None:
-        """Save in one transaction; the records are read before the first wait."""
+        """Save in one transaction; the records are read before the first wait.
+
+        Raises:
+            Broken: another copy of the exchange has taken over; nothing was saved.
+        """
         state = exchange.state
         writes = rows.writes(changes)
         head = rows.exchange_row(state.config.namespace, state.counter, state.now_us)
@@ -54,7 +59,8 @@ class DatabaseStore:
                 else:
                     await tx.execute_many(sql, values)
             await _remove(tx, changes)
-            await tx.execute(rows.WRITE_EXCHANGE, *head)
+            if not await tx.execute(rows.WRITE_EXCHANGE, *head, self._epoch):
+                raise Broken("another copy of the exchange has taken over: this one stops")
             self._trades_since_trim += len(changes.trades)
             if self._trades_since_trim >= _TRIM_EVERY:
                 await tx.execute(_TRIM_TRADES, RECENT_TRADES)
@@ -74,9 +80,10 @@ class DatabaseStore:
         """
         state = exchange.state
         async with self._database.transaction() as tx:
-            head = await tx.fetch_one(rows.EXCHANGE.select("namespace"))
+            head = await tx.fetch_one(rows.TAKE_EXCHANGE)
             if head is None:
                 return False
+            self._epoch = head[3]
             if head[0] != state.config.namespace:
                 raise Broken(
                     f"schema exchange_sim holds exchange {head[0]!r}, expected "

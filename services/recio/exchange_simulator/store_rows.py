@@ -361,7 +361,12 @@ _UPSERTS: Final = {
         TRADES,
     )
 }
-WRITE_EXCHANGE: Final = _UPSERTS["exchange"]
+WRITE_EXCHANGE: Final = _UPSERTS["exchange"].rstrip() + " WHERE exchange.epoch = %s"
+"""Touches no row if another copy of the exchange has taken over."""
+TAKE_EXCHANGE: Final = (
+    "UPDATE exchange_sim.exchange SET epoch = epoch + 1 "
+    "RETURNING namespace, counter, market_at, epoch"
+)
 
 
 def exchange_row(namespace: str, counter: int, now_us: int) -> Row:

@@ -2,8 +2,11 @@
 
 Live, market time is wall time. In a paper environment several processes share
 ``market = t0 + (CLOCK_MONOTONIC - m0) * speed``; the three numbers stand in ``ops.environments``
-with the machine's boot id, because the monotonic clock begins anew at each boot. In a stepped run
-the event loop's own time takes the place of CLOCK_MONOTONIC, and jumps.
+with the machine's boot id, because the monotonic clock begins anew at each boot. Where processes
+live on several machines, or must go on after a boot, the row names a moment of the wall instead
+(``w0``): each process translates ``market = t0 + (wall - w0)`` once, at its start, and goes on by
+its own monotonic clock, so that a wall clock which is set later moves nothing. In a stepped run the
+event loop's own time takes the place of CLOCK_MONOTONIC, and jumps.
 
 Invariant: market time never runs backwards in a process.
 """
@@ -17,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from recio.domain.errors import Broken, InvalidValue
+from recio.domain.errors import Broken, InvalidValue, Unavailable
 from recio.domain.units import SECOND_US
-from recio.ports import Database
+from recio.ports import Database, Transaction
 
 SPEED_MOST: Final = 20
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -147,29 +150,53 @@ class SteppedClock:
         await asyncio.sleep(seconds)
 
 
+class NoMarketTime(Unavailable):
+    """The environment was never started; who starts it may be on the way."""
+
+
 async def load_market_time(database: Database, environment: str) -> MarketTime:
     """Return the line that the environment's market time runs on.
 
     Raises:
-        Broken: the environment was never started, or was started before the machine's last boot.
+        NoMarketTime: the environment was never started.
+        Broken: it was started before the machine's last boot, or on another machine.
     """
     async with database.transaction() as tx:
         row = await tx.fetch_one(
-            "SELECT t0_us, m0_ns, speed, boot_id FROM ops.environments WHERE environment = %s",
+            "SELECT t0_us, m0_ns, speed, boot_id, w0_us FROM ops.environments "
+            "WHERE environment = %s",
             environment,
         )
     if row is None:
-        raise Broken(
+        raise NoMarketTime(
             f"environment {environment!r} has no clock yet: expected a row in ops.environments, "
             "which `recio up` or the exchange of the environment writes at its start"
         )
-    t0_us, m0_ns, speed, booted = row
+    t0_us, m0_ns, speed, booted, w0_us = row
+    if w0_us is not None:
+        return MarketTime(t0_us + wall_us() - w0_us, monotonic_ns(), speed)
     if booted != boot_id():
         raise Broken(
             f"the clock of environment {environment!r} was started before the machine's last boot "
             "or on another machine: start the environment again"
         )
     return MarketTime(t0_us, m0_ns, speed)
+
+
+async def begin_by_the_wall(tx: Transaction, environment: str, *, start_us: int | None) -> None:
+    """Give an environment that has no market time a line that follows the wall.
+
+    It begins at ``start_us`` now; None: market time is wall time. One that has a line keeps it.
+    """
+    now_us = wall_us()
+    t0_us = now_us if start_us is None else start_us
+    await tx.execute(
+        "INSERT INTO ops.environments "
+        "(environment, t0_us, m0_ns, speed, boot_id, market_at, w0_us) "
+        "VALUES (%s, %s, 0, 1, '', 'epoch'::timestamptz + %s * interval '1 microsecond', %s) "
+        "ON CONFLICT (environment) DO NOTHING",
+        *(environment, t0_us, t0_us, now_us),
+    )
 
 
 AHEAD_US: Final = 3 * SECOND_US
@@ -199,7 +226,7 @@ async def start_market_time(
             "VALUES (%s, %s, %s, %s, %s, 'epoch'::timestamptz + %s * interval '1 microsecond') "
             "ON CONFLICT (environment) DO UPDATE SET t0_us = excluded.t0_us, "
             "m0_ns = excluded.m0_ns, speed = excluded.speed, boot_id = excluded.boot_id, "
-            "market_at = excluded.market_at",
+            "market_at = excluded.market_at, w0_us = NULL",
             *(environment, market_time.t0_us, market_time.m0_ns, speed, boot_id()),
             market_time.t0_us + AHEAD_US * speed,
         )

@@ -4,6 +4,9 @@ Order: the HTTP server first (alive, not ready), then each service is built and 
 tasks of all start, then the process is ready. It stops when it is told to (SIGTERM, Ctrl-C): each
 service drains in its time, then everything is cancelled; or when anything fails. This is the one
 place that catches everything, because stopping is safe: starting is recovery.
+
+A start waits without limit for what is away (database, exchange, market time): alive, not ready, and
+saying what it waits for. A restart would find it no sooner.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import uvicorn
@@ -26,9 +30,9 @@ from recio.runtime.http_server import Hosted, ProcessApp, listening_socket
 from recio.runtime.metrics import ProcessMetrics
 from recio.runtime.service import AsgiApp, Service, ServiceContext
 
-RECOVERY_PATIENCE_S: Final = 60.0
-"""How long a start waits for a database or an exchange that is not there yet."""
 RECOVERY_PAUSE_S: Final = 0.5
+TELL_S: Final = 30.0
+"""How often the log says again what a start waits for."""
 
 _log = logging.getLogger("recio.host")
 
@@ -101,9 +105,10 @@ class Host:
     async def run_services(self) -> None:
         """Recover, run the tasks until told to stop or one ends, drain."""
         for placed, hosted in zip(self.placements, self.app.hosted, strict=True):
-            context = await self.make_context(placed.row, placed.account)
-            hosted.service = (self.build or entry(placed.row))(context)
-            if hosted.service.recover is not None and not await self._recovered(hosted):
+            if not await self._patiently(hosted, partial(self._build, placed, hosted)):
+                return
+            recover = hosted.service.recover if hosted.service else None
+            if recover is not None and not await self._patiently(hosted, recover):
                 return
         tasks = [
             asyncio.create_task(_as_coroutine(task), name=f"{hosted.name}: {_name(task)}")
@@ -122,21 +127,25 @@ class Host:
         finally:
             await _cancel(tasks)
 
-    async def _recovered(self, hosted: Hosted) -> bool:
-        service = hosted.service
-        if service is None or service.recover is None:
-            return True
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + RECOVERY_PATIENCE_S
+    async def _build(self, placed: Placement, hosted: Hosted) -> None:
+        context = await self.make_context(placed.row, placed.account)
+        hosted.service = (self.build or entry(placed.row))(context)
+
+    async def _patiently(self, hosted: Hosted, step: Callable[[], Awaitable[None]]) -> bool:
+        """Take a step of the start as often as it needs; tell whether it came to its end."""
+        clock = asyncio.get_running_loop().time
+        told_s = -TELL_S
         while not self._stop.is_set():
             try:
-                await service.recover()
+                await step()
             except Unavailable as error:
-                if loop.time() > deadline:
-                    raise
-                _log.warning("%s cannot recover yet: %s", hosted.name, error)
+                hosted.waiting_for = str(error)
+                if clock() >= told_s + TELL_S:
+                    told_s = clock()
+                    _log.warning("%s cannot start yet: %s", hosted.name, error)
                 await self._pause(RECOVERY_PAUSE_S)
             else:
+                hosted.waiting_for = "waits for the other services of the process"
                 return True
         return False
 

@@ -29,17 +29,21 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(slots=True)
 class Hosted:
-    """One service in this process; ``service`` is None until it is built."""
+    """One service in this process; ``service`` is None until it is built.
+
+    ``waiting_for`` is why it has not started yet.
+    """
 
     name: str
     account: str | None
     service: Service | None = None
     is_started: bool = False
+    waiting_for: str = "not yet recovered"
 
     def readiness(self) -> Readiness:
         """Return whether it can do its job."""
         if self.service is None or not self.is_started:
-            return Readiness(is_ready=False, reason="starting: not yet recovered")
+            return Readiness(is_ready=False, reason=f"starting: {self.waiting_for}")
         return self.service.readiness()
 
 

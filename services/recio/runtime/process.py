@@ -1,13 +1,16 @@
 """Puts one process together: its ports, made once and shared by the services that it hosts.
 
 Each service gets the database under its own login (``recio_<service>`` or
-``recio_account_<account>``); services of one account share that login's connections.
+``recio_account_<account>``); services of one account share that login's connections: a few for
+transactions, perhaps through a pooler, and a direct one for hints.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,12 +19,18 @@ import uvloop
 
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.redis.bus import RedisBus
-from recio.domain.errors import Broken, Unavailable
+from recio.domain.errors import Broken
 from recio.manifest import Scope, ServiceRow
 from recio.ports import Bus, Clock, Database, Ids
 from recio.runtime import json_log, modes, settings
 from recio.runtime.access import Access, NetworkTransports, Transports
-from recio.runtime.clock import AcceleratedClock, WallClock, load_market_time
+from recio.runtime.clock import (
+    AcceleratedClock,
+    NoMarketTime,
+    WallClock,
+    begin_by_the_wall,
+    load_market_time,
+)
 from recio.runtime.host import Host, Placement
 from recio.runtime.ids import SystemIds
 from recio.runtime.metrics import Metrics, ProcessMetrics
@@ -30,8 +39,6 @@ from recio.runtime.settings import ProcessSettings
 
 CONNECTIONS: Final = {"main_app": 4}
 CONNECTIONS_DEFAULT: Final = 2
-CLOCK_PATIENCE_S: Final = 30.0
-CLOCK_PAUSE_S: Final = 0.25
 
 
 def login(row: ServiceRow, account: str | None) -> str:
@@ -41,34 +48,68 @@ def login(row: ServiceRow, account: str | None) -> str:
     return f"recio_{row.name}"
 
 
-def address(process: ProcessSettings, name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class DatabaseAddress:
+    """Where a login's transactions go and, if that is a pooler, where the server itself is.
+
+    ``password`` is read at each connection; None: the addresses hold what is needed.
+    """
+
+    url: str
+    listen_url: str = ""
+    password: Callable[[], str] | None = None
+
+    def whole(self) -> str:
+        """Return the address with its password."""
+        if self.password is None:
+            return self.url
+        return psycopg.conninfo.make_conninfo(self.url, password=self.password())
+
+
+def address(process: ProcessSettings, name: str) -> DatabaseAddress:
     """Return the database address for a login.
 
     An address that names a user is taken as it is: whoever set it decided who logs in.
 
     Raises:
-        Broken: the address does not parse, or the login has no password file.
+        Broken: an address does not parse, or the login has no password file.
     """
+    given = _parsed("RECIO_DATABASE_URL", process.database_url)
+    listen = process.database_listen_url
+    if listen:
+        _parsed("RECIO_DATABASE_LISTEN_URL", listen)
+    if given.get("user"):
+        return DatabaseAddress(process.database_url, listen)
+    url = psycopg.conninfo.make_conninfo(process.database_url, user=name)
+    if listen:
+        listen = psycopg.conninfo.make_conninfo(listen, user=name)
+    if not process.database_passwords_dir:
+        return DatabaseAddress(url, listen)
+    password = partial(read_secret, Path(process.database_passwords_dir) / name, "the database")
+    password()
+    return DatabaseAddress(url, listen, password)
+
+
+def _parsed(variable: str, url: str) -> Mapping[str, object]:
     try:
-        given = psycopg.conninfo.conninfo_to_dict(process.database_url)
+        return psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
         raise Broken(
-            "RECIO_DATABASE_URL: expected an address such as postgresql://host/recio, received "
-            f"{settings.masked_url(process.database_url)!r}: {error}"
+            f"{variable}: expected an address such as postgresql://host/recio, received "
+            f"{settings.masked_url(url)!r}: {error}"
         ) from error
-    if given.get("user"):
-        return process.database_url
-    own = {"user": name}
-    if process.database_passwords_dir:
-        own["password"] = _password(Path(process.database_passwords_dir) / name)
-    return psycopg.conninfo.make_conninfo(process.database_url, **own)
 
 
-def _password(path: Path) -> str:
+def read_secret(path: Path, whose: str) -> str:
+    """Return the one line of a file that a Secret is mounted as.
+
+    Raises:
+        Broken: it cannot be read.
+    """
     try:
         return path.read_text().strip()
     except OSError as error:
-        raise Broken(f"expected the database password in {path}: {error.strerror}") from error
+        raise Broken(f"expected the password of {whose} in {path}: {error.strerror}") from error
 
 
 class Wiring(Protocol):
@@ -78,12 +119,12 @@ class Wiring(Protocol):
     bus: Bus
     transports: Transports
 
-    def database(self, address: str, row: ServiceRow, account: str | None) -> Database:
+    def database(self, address: DatabaseAddress, row: ServiceRow, account: str | None) -> Database:
         """Return a new database port."""
         ...
 
-    async def clock(self, database: Database) -> Clock:
-        """Return the environment's clock."""
+    async def clock(self, database: Database, row: ServiceRow) -> Clock:
+        """Return the environment's clock. Raises ``Unavailable`` if it is not there yet."""
         ...
 
     async def close(self) -> None:
@@ -94,39 +135,49 @@ class Wiring(Protocol):
 class LiveWiring:
     """PostgreSQL, Redis, the network and real time."""
 
-    def __init__(self, process: ProcessSettings) -> None:
+    def __init__(self, process: ProcessSettings, values: Mapping[str, str]) -> None:
         ids = SystemIds()
         self.ids: Ids = ids
         self.transports: Transports = NetworkTransports()
+        secret = process.redis_password_file
         self._redis = RedisBus(
-            process.redis_url, environment=process.environment, jitter=ids.jitter
+            process.redis_url,
+            environment=process.environment,
+            jitter=ids.jitter,
+            password=partial(read_secret, Path(secret), "Redis") if secret else None,
         )
         self.bus: Bus = self._redis
         self._settings = process
+        self._values = values
 
-    def database(self, address: str, row: ServiceRow, account: str | None) -> Database:
+    def database(self, address: DatabaseAddress, row: ServiceRow, account: str | None) -> Database:
         """Return a new database port."""
         return PostgresDatabase(
-            address,
+            address.url,
+            listen_dsn=address.listen_url,
+            password=address.password,
             connections=CONNECTIONS.get(row.name, CONNECTIONS_DEFAULT),
             name=f"recio {row.name}" + (f" {account}" if account else ""),
             jitter=self.ids.jitter,
         )
 
-    async def clock(self, database: Database) -> Clock:
-        """Return the environment's clock; waits for a database that is not there yet."""
+    async def clock(self, database: Database, row: ServiceRow) -> Clock:
+        """Return the environment's clock; the exchange of an environment that has none starts it."""
         if not modes.has_own_clock(self._settings.mode):
             return WallClock()
-        deadline = asyncio.get_running_loop().time() + CLOCK_PATIENCE_S
-        while True:
-            try:
-                return AcceleratedClock(
-                    await load_market_time(database, self._settings.environment)
-                )
-            except Unavailable:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(CLOCK_PAUSE_S)
+        environment = self._settings.environment
+        try:
+            return AcceleratedClock(await load_market_time(database, environment))
+        except NoMarketTime:
+            if row.scope is not Scope.PAPER:
+                raise
+        # Loaded here: no other service needs any of it.
+        from recio.exchange_simulator.app import world_start_us  # noqa: PLC0415
+
+        start_us = world_start_us(settings.service_values(row.name, self._values))
+        async with database.transaction() as tx:
+            await begin_by_the_wall(tx, environment, start_us=start_us)
+        return AcceleratedClock(await load_market_time(database, environment))
 
     async def close(self) -> None:
         """Close the bus."""
@@ -155,7 +206,7 @@ class Process:
             where = address(self.settings, name)
             self._databases[name] = self._wiring.database(where, row, account)
         database = self._databases[name]
-        clock = self._clock = self._clock or await self._wiring.clock(database)
+        clock = self._clock = self._clock or await self._wiring.clock(database, row)
         return ServiceContext(
             row=row,
             environment=environment,
@@ -197,7 +248,7 @@ async def run(
     on_ready: Callable[[], None] | None = None,
 ) -> int:
     """Host services until told to stop; return the process's exit status."""
-    made = Process(process, values, LiveWiring(process))
+    made = Process(process, values, LiveWiring(process, values))
     host = Host(
         placements=placements,
         make_context=made.context,

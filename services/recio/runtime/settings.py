@@ -66,7 +66,10 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``database_url`` without a user means: each service logs in as itself (``recio_<service>`` or
     ``recio_account_<account>``), with a password from ``database_passwords_dir/<login>`` if that is
-    set. ``credentials_dir`` holds ``<account>/key-id`` and ``<account>/private-key``, and
+    set. It may be a transaction pooler's: ``database_listen_url`` is then the server's own, for the
+    one connection of a process that lasts. ``redis_password_file`` holds the password of Redis.
+    Files of passwords are read at each connection. ``environments`` are those of the release, for
+    services that show all of them; none means ``environment`` alone. ``credentials_dir`` holds ``<account>/key-id`` and ``<account>/private-key``, and
     ``market/`` for the environment's read key. ``exchange_*_url`` is where a paper environment's
     exchange listens; in the other modes the hosts are known and cannot be set.
     """
@@ -75,6 +78,9 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode
     database_url: str
     redis_url: str
+    database_listen_url: str = ""
+    redis_password_file: str = ""
+    environments: tuple[str, ...] = ()
     credentials_dir: str = ""
     account: str = ""
     accounts: tuple[str, ...] = ()
@@ -90,6 +96,10 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     def hosted_accounts(self) -> tuple[str, ...]:
         """Return the accounts that this process works for."""
         return self.accounts or ((self.account,) if self.account else ())
+
+    def shown_environments(self) -> tuple[str, ...]:
+        """Return the environments of the release, our own first."""
+        return tuple(dict.fromkeys((self.environment, *self.environments)))
 
 
 def from_environment() -> dict[str, str]:

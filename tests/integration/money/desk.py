@@ -274,6 +274,7 @@ class PointedDatabase:
         self._inner = inner
         self._point = point
         self.poll_seconds = inner.poll_seconds
+        self.session_pid = inner.session_pid
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

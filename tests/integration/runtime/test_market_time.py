@@ -8,7 +8,7 @@ import pytest
 
 from recio.domain.errors import Broken
 from recio.runtime import clock
-from recio.runtime.clock import AcceleratedClock, MarketTime
+from recio.runtime.clock import AcceleratedClock, MarketTime, NoMarketTime
 
 START_US = 1_722_361_680_000_000
 
@@ -82,7 +82,7 @@ def test_a_runner_that_was_replaced_does_not_move_time(database, runner):
 
 def test_an_environment_that_was_never_started_is_told(database, runner):
     """With who would start it."""
-    with pytest.raises(Broken, match="has no clock yet"):
+    with pytest.raises(NoMarketTime, match="has no clock yet"):
         runner.run(clock.load_market_time(database, "nowhere"))
 
 
@@ -96,3 +96,63 @@ def test_a_clock_from_before_the_last_boot_is_refused(database, runner, monkeypa
 
     with pytest.raises(Broken, match="last boot"):
         runner.run(scenario())
+
+
+def begin(database, start_us, environment="cluster"):
+    """Give an environment a line by the wall."""
+
+    async def scenario():
+        async with database.transaction() as tx:
+            await clock.begin_by_the_wall(tx, environment, start_us=start_us)
+
+    return scenario()
+
+
+def test_a_line_by_the_wall_is_read_on_any_machine_and_after_any_boot(
+    database, runner, monkeypatch
+):
+    """No process moves it: a start is a translation of the wall's time."""
+    wall = [1_800_000_000_000_000]
+    monkeypatch.setattr(clock, "wall_us", lambda: wall[0])
+    runner.run(begin(database, START_US))
+    monkeypatch.setattr(clock, "boot_id", lambda: "another machine")
+    wall[0] += 3_600_000_000
+    line = runner.run(clock.load_market_time(database, "cluster"))
+    assert (line.t0_us, line.speed) == (START_US + 3_600_000_000, 1)
+
+
+def test_a_wall_that_is_set_later_moves_no_running_process(database, runner, monkeypatch):
+    """It is asked once, at the start."""
+    runner.run(begin(database, START_US))
+    running = AcceleratedClock(runner.run(clock.load_market_time(database, "cluster")))
+    before_us = running.market_us()
+    monkeypatch.setattr(clock, "wall_us", lambda: 0)
+    assert 0 <= running.market_us() - before_us < 60_000_000
+
+
+def test_a_second_start_keeps_the_line(database, runner, monkeypatch):
+    """Whoever comes second, and whatever it wants."""
+    monkeypatch.setattr(clock, "wall_us", lambda: 1_800_000_000_000_000)
+    runner.run(begin(database, START_US))
+    runner.run(begin(database, START_US + 1))
+    assert runner.run(clock.load_market_time(database, "cluster")).t0_us == START_US
+
+
+def test_without_a_start_market_time_is_wall_time(database, runner, monkeypatch):
+    """An environment of live prices."""
+    monkeypatch.setattr(clock, "wall_us", lambda: 1_800_000_000_000_000)
+    runner.run(begin(database, None))
+    assert runner.run(clock.load_market_time(database, "cluster")).t0_us == 1_800_000_000_000_000
+
+
+def test_a_local_run_takes_a_line_by_the_wall_over(database, runner):
+    """And keeps it by its own monotonic clock, at any speed."""
+
+    async def scenario():
+        await begin(database, START_US)
+        made = await clock.start_market_time(database, "cluster", start_us=0, speed=5)
+        return made, await clock.load_market_time(database, "cluster")
+
+    made, loaded = runner.run(scenario())
+    assert made == loaded
+    assert made.t0_us == START_US

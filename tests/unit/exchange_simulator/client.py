@@ -56,11 +56,13 @@ def fresh():
 class Venue:
     """An exchange with its gateway and transports."""
 
-    def __init__(self, config: Config | None = None, *, store=None, on=None) -> None:
+    def __init__(
+        self, config: Config | None = None, *, store=None, on=None, admin_token=None
+    ) -> None:
         self.exchange = on or builders.exchange(config)
         self.exchange.fresh = fresh()
         self.clock = TestClock()
-        self.gateway = Gateway(self.exchange, self.clock, store=store)
+        self.gateway = Gateway(self.exchange, self.clock, store=store, admin_token=admin_token)
         self.feeds = Feeds(self.exchange)
         self.http = MemoryHttp(self.gateway, self.feeds)
         self.websockets = MemoryWebSockets(self.gateway, self.feeds)

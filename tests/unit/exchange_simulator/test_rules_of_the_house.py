@@ -345,6 +345,31 @@ def test_the_admin_api_answers_loopback_only_and_is_idempotent():
 
 
 @pytest.mark.parametrize(
+    ("peer", "shown", "token", "status"),
+    [
+        ("10.0.0.7", "Bearer right", "right", 200),
+        ("10.0.0.7", "bearer  right ", "right", 200),
+        ("10.0.0.7", "Bearer wrong", "right", 401),
+        ("10.0.0.7", "Basic right", "right", 401),
+        ("10.0.0.7", "right", "right", 401),
+        ("10.0.0.7", "", "right", 401),
+        ("10.0.0.7", "Bearer ", "", 401),
+        ("10.0.0.7", "Bearer \u00e9", "right", 401),
+        ("127.0.0.1", "", "right", 200),
+    ],
+)
+def test_the_admin_api_opens_to_other_machines_by_its_token_only(peer, shown, token, status):
+    """An unreadable file is an empty token, and that opens nothing."""
+
+    async def main():
+        venue = Venue(admin_token=lambda: token)
+        got, _ = await raw(venue, "/admin/accounts", {"Authorization": shown}, peer=peer)
+        assert got == status
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"initial_balance_dollars": "0.001"},

@@ -9,6 +9,11 @@ is rolled back; ``CommitUnknown`` is the only case between. A statement that was
 swallowed inside the block: the commit raises it again. What ``execute_many`` is given goes out with
 the next statement or with the commit, and is refused there. Numbers are sent as bigint, texts without a
 type, so that enums and dates can be given as text; times come back in UTC.
+
+Transactions may go through a pooler that hands out a server connection for each (PgBouncer,
+``pool_mode = transaction``); ``listen_dsn`` is then the direct address. Over a pooler nothing is sent
+that it could refuse or lose: no startup options (the logins' own settings stand in for them, see
+migration 0006) and no statement is kept prepared (see ``session``).
 """
 
 from __future__ import annotations
@@ -51,8 +56,8 @@ _CONNECTION: Final[dict[str, Any]] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
-    "options": "-c timezone=UTC -c idle_in_transaction_session_timeout=15000",
 }
+_OPTIONS: Final = "-c timezone=UTC -c idle_in_transaction_session_timeout=15000"
 
 
 def _half() -> float:
@@ -155,6 +160,8 @@ class PostgresDatabase:
     """A few connections to one database under one login, made when first needed.
 
     ``jitter`` gives numbers in [0, 1) that spread reconnections (the Ids port has one).
+    ``listen_dsn`` is the direct address where ``dsn`` is a pooler's. ``password`` is asked at each
+    connection, so that a changed one is found.
     """
 
     poll_seconds = 2.0
@@ -170,8 +177,14 @@ class PostgresDatabase:
         name: str = "recio",
         jitter: Callable[[], float] = _half,
         timeout_s: float = STATEMENT_TIMEOUT_S,
+        listen_dsn: str = "",
+        password: Callable[[], str] | None = None,
     ) -> None:
         self._dsn = dsn
+        self._is_pooled = bool(listen_dsn) and listen_dsn != dsn
+        self._listen_dsn = listen_dsn or dsn
+        self._password = password
+        self._listening: AsyncSession | None = None
         self._name = name
         self._timeout_s = timeout_s
         self._connections = connections
@@ -184,6 +197,17 @@ class PostgresDatabase:
         self._hints = Hints()
         self._listener: asyncio.Task[None] | None = None
         self._is_closed = False
+
+    @property
+    def session_pid(self) -> int | None:
+        """The server process of the one connection that lasts; 0 while there is none.
+
+        None: every connection of this port lasts, the one of a transaction can be asked.
+        """
+        if not self._is_pooled:
+            return None
+        session = self._listening
+        return session.backend_pid if session is not None and session.is_open else 0
 
     def transaction(self) -> AbstractAsyncContextManager[_AsyncTransaction]:
         """Open a transaction: committed at the end of the block, rolled back on an exception."""
@@ -217,7 +241,7 @@ class PostgresDatabase:
         if (wait_s := self._not_before - loop.time()) > 0:
             await asyncio.sleep(wait_s)
         try:
-            session = await self._connect()
+            session = await self._connect(self._dsn, is_pooled=self._is_pooled)
         except DatabaseUnavailable:
             self._not_before = loop.time() + self._backoff.next_s()
             raise
@@ -232,17 +256,17 @@ class PostgresDatabase:
         else:
             self._idle.append(session)
 
-    async def _connect(self) -> AsyncSession:
+    async def _connect(self, dsn: str, *, is_pooled: bool = False) -> AsyncSession:
+        options = _options(dsn, self._name, is_pooled=is_pooled)
+        if self._password is not None:
+            options["password"] = self._password()
         try:
             connection = await psycopg.AsyncConnection.connect(
-                self._dsn,
-                autocommit=True,
-                context=_Context(),
-                **_options(self._dsn, self._name),
+                dsn, autocommit=True, context=_Context(), **options
             )
         except psycopg.Error as error:
-            raise _not_connected(self._dsn, error) from error
-        session = AsyncSession(connection, timeout_s=self._timeout_s)
+            raise _not_connected(dsn, error) from error
+        session = AsyncSession(connection, timeout_s=self._timeout_s, is_pooled=is_pooled)
         self._all.add(session)
         return session
 
@@ -266,7 +290,7 @@ class PostgresDatabase:
         backoff = Backoff(self._jitter)
         while True:
             try:
-                session = await self._connect()
+                session = self._listening = await self._connect(self._listen_dsn)
             except DatabaseUnavailable:
                 await asyncio.sleep(backoff.next_s())
                 continue
@@ -391,6 +415,8 @@ class SteppedDatabase:
     """Hints are handed out in the same process and cannot be lost."""
     settle_seconds = 0.0
     """One thing happens at a time: there is nobody to let go first."""
+    session_pid = None
+    """Its one connection lasts."""
 
     def __init__(
         self,
@@ -485,9 +511,12 @@ _ADAPTERS: Final = adapters()
 _BEGIN: Final = "BEGIN"
 
 
-def _options(dsn: str, name: str) -> dict[str, Any]:
+def _options(dsn: str, name: str, *, is_pooled: bool = False) -> dict[str, Any]:
     given = psycopg.conninfo.conninfo_to_dict(dsn)
-    return {"application_name": name, **_CONNECTION, **{k: v for k, v in given.items() if v}}
+    ours = {"application_name": name, **_CONNECTION}
+    if not is_pooled:
+        ours["options"] = _OPTIONS
+    return {**ours, **{k: v for k, v in given.items() if v}}
 
 
 def _begun(statements: list[Statement], *, is_begun: bool) -> list[Statement]:

@@ -5,6 +5,10 @@ which the connection is in step again whatever went wrong in between. Statements
 their first use and kept under (text, parameter types). BEGIN rides with the first statement of a
 transaction, so that a transaction of one statement costs two round trips instead of three.
 
+Through a pooler a statement may meet a server connection that never saw its preparation, or, worse,
+one where another client gave its name to another statement. There each statement goes as a whole,
+unnamed: that works with every PgBouncer, whether it follows prepared statements or not.
+
 Refused: statements while a round trip is under way; a session that was interrupted in the middle
 is closed, never used again, because its answers could be taken for another's.
 
@@ -73,8 +77,9 @@ class _Waiting:
 class Session:
     """What both kinds of session share: sending, and taking answers in order."""
 
-    def __init__(self, pgconn: PGconn, context: AdaptContext) -> None:
+    def __init__(self, pgconn: PGconn, context: AdaptContext, *, is_pooled: bool = False) -> None:
         self._pgconn = pgconn
+        self._is_pooled = is_pooled
         self._context = context
         self._transformer = adapt.Transformer(context)
         self._prepared: dict[tuple[str, tuple[int, ...]], bytes] = {}
@@ -142,6 +147,10 @@ class Session:
         values = transformer.dump_sequence(statement.params, [_AUTO] * len(statement.params))
         types = transformer.types or ()
         formats = list(transformer.formats or ())
+        if self._is_pooled:
+            self._pgconn.send_query_params(text, values, list(types), formats)
+            waiting.queue.append(statement)
+            return
         key = (statement.sql, tuple(types))
         name = self._prepared.get(key)
         if name is None:
@@ -231,8 +240,14 @@ class Session:
 class AsyncSession(Session):
     """A session that waits on the running event loop. The socket is registered once for its life."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any], *, timeout_s: float) -> None:
-        super().__init__(connection.pgconn, connection)
+    def __init__(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        *,
+        timeout_s: float,
+        is_pooled: bool = False,
+    ) -> None:
+        super().__init__(connection.pgconn, connection, is_pooled=is_pooled)
         self._connection = connection
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()

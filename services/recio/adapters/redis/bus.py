@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -55,15 +56,24 @@ def stream_name(environment: str, topic: str) -> str:
 
 
 class RedisBus:
-    """Publishes and reads messages; ``dropped`` counts what was not a message of ours, by topic."""
+    """Publishes and reads messages; ``dropped`` counts what was not a message of ours, by topic.
+
+    ``password`` is asked at each connection and takes the place of the address's.
+    """
 
     def __init__(
-        self, url: str, *, environment: str, jitter: Callable[[], float] = lambda: 0.5
+        self,
+        url: str,
+        *,
+        environment: str,
+        jitter: Callable[[], float] = lambda: 0.5,
+        password: Callable[[], str] | None = None,
     ) -> None:
         self.environment = environment
         self.dropped: Counter[str] = Counter()
         self._address = parse_address(url)
         self._jitter = jitter
+        self._password = password
         self._publisher: RespConnection | None = None
         self._opening = asyncio.Lock()
         self._readers: set[RespConnection] = set()
@@ -80,12 +90,17 @@ class RedisBus:
         body = messages.encode(message)
         await self._send("XADD", stream, "MAXLEN", "~", STREAM_LENGTH, "*", _FIELD, body)
 
+    async def _connect(self) -> RespConnection:
+        if self._password is None:
+            return await connect(self._address)
+        return await connect(replace(self._address, password=self._password()))
+
     async def _send(self, *words: bytes | str | int) -> Any:  # noqa: ANN401 (whatever Redis says)
         connection = self._publisher
         if connection is None or not connection.is_open:
             async with self._opening:
                 if self._publisher is None or not self._publisher.is_open:
-                    self._publisher = await connect(self._address)
+                    self._publisher = await self._connect()
                 connection = self._publisher
         return await connection.command(*words, timeout_s=PUBLISH_TIMEOUT_S)
 
@@ -96,7 +111,7 @@ class RedisBus:
         wait_s = BACKOFF_FIRST_S
         while True:
             try:
-                connection = await connect(self._address)
+                connection = await self._connect()
             except Unavailable:
                 await asyncio.sleep(wait_s * (0.5 + 0.5 * self._jitter()))
                 wait_s = min(2 * wait_s, BACKOFF_MOST_S)

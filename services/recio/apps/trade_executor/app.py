@@ -86,6 +86,7 @@ class Executor:
                 self._context.row.name,
                 self._holder,
                 wall_us=self._context.clock.wall_us(),
+                session_pid=self._context.database.session_pid,
             )
         if epoch != self._epoch:
             self._context.log.info("lease epoch is %s, was %s", epoch, self._epoch)

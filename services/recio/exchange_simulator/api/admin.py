@@ -1,4 +1,7 @@
-"""The admin API: makes accounts and keys, and tells the truth about an account, to loopback only.
+"""The admin API: makes accounts and keys, and tells the truth about an account.
+
+It answers loopback, and anybody else only who shows the token that the exchange was given
+(``Authorization: Bearer``); without one, loopback alone.
 
 ``POST /admin/accounts`` {account, initial_balance_dollars, public_key_pem?, key_type?} is idempotent:
 an account that exists keeps its money; a given public key is registered once. Without a public key
@@ -9,6 +12,8 @@ equality check of the ledger.
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import msgspec
@@ -17,6 +22,7 @@ from recio.domain.errors import InvalidValue
 from recio.domain.units import parse_usd_e6
 from recio.exchange_simulator.api import account_routes, keys
 from recio.exchange_simulator.api.call import Call, Json
+from recio.exchange_simulator.api.messages import Request
 from recio.exchange_simulator.core import accounts
 from recio.exchange_simulator.core.records import Account
 from recio.exchange_simulator.core.refusals import Refusal, invalid_parameter
@@ -35,14 +41,38 @@ class AccountBody(msgspec.Struct, kw_only=True):
     name: str = "admin"
 
 
+Token = Callable[[], str]
+"""Returns the token of the admin API as it is now."""
+
+
 def require_loopback(peer: str) -> None:
     """Refuse everybody but this machine ("" is this very process).
 
     Raises:
         Refusal: 403.
     """
-    if peer and not ip_address(peer.partition("%")[0]).is_loopback:
+    if not _is_loopback(peer):
         raise Refusal(403, "forbidden", "the admin API answers loopback only")
+
+
+def require_admin(request: Request, token: Token | None) -> None:
+    """Refuse who is neither on this machine nor shows the token.
+
+    Raises:
+        Refusal: 403 where there is no token at all, 401 for a missing or a wrong one.
+    """
+    if token is None:
+        require_loopback(request.peer)
+    elif not _is_loopback(request.peer):
+        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+        expected = token().encode()
+        is_right = hmac.compare_digest(shown.strip().encode(), expected)
+        if scheme.lower() != "bearer" or not expected or not is_right:
+            raise Refusal(401, "unauthorized", "the admin API expects its bearer token")
+
+
+def _is_loopback(peer: str) -> bool:
+    return not peer or ip_address(peer.partition("%")[0]).is_loopback
 
 
 def create_account(call: Call) -> Json:

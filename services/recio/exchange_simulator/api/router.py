@@ -64,8 +64,9 @@ def _match(parts: list[str], segments: list[str]) -> dict[str, str] | None:
 class Api:
     """The REST API of one exchange."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, admin_token: admin.Token | None = None) -> None:
         self.exchange = exchange
+        self._admin_token = admin_token
         self.verifier = Verifier(exchange.state)
         self.limits = Limits()
         self.table = Table()
@@ -81,7 +82,7 @@ class Api:
         self.exchange.advance(now.market_us)
         path = request.path
         if path.startswith(_ADMIN_PREFIX):
-            admin.require_loopback(request.peer)
+            admin.require_admin(request, self._admin_token)
         route, params = self.table.find(request.method, path)
         key = self._authenticate(route, request, now)
         call = Call(self.exchange, request, now, params, request.query(), None, key)

@@ -40,7 +40,7 @@ from recio.runtime.local.keys import ensure_keys
 from recio.runtime.local.options import ENVIRONMENT, UpOptions
 from recio.runtime.local.plan import SIMULATOR, PlannedProcess, plan
 from recio.runtime.local.state import StateDirectory
-from recio.runtime.process import Process
+from recio.runtime.process import DatabaseAddress, Process
 from recio.runtime.service import Service, ServiceContext
 from recio.runtime.stepped import SteppedLoop, cancel_all
 
@@ -102,12 +102,12 @@ class SteppedWiring:
         self.made_clock = SteppedClock(loop, start_us, speed=SPEED)
         self._hints = Hints()
 
-    def database(self, address: str, row: ServiceRow, account: str | None) -> Database:
+    def database(self, address: DatabaseAddress, row: ServiceRow, account: str | None) -> Database:
         """Return a new stepped database port."""
         whose = f" {account}" if account else ""
-        return SteppedDatabase(address, hints=self._hints, name=f"recio {row.name}{whose}")
+        return SteppedDatabase(address.whole(), hints=self._hints, name=f"recio {row.name}{whose}")
 
-    async def clock(self, _database: Database) -> Clock:
+    async def clock(self, _database: Database, _row: ServiceRow) -> Clock:
         """Return virtual time."""
         return self.made_clock
 
