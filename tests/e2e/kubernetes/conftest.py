@@ -153,7 +153,7 @@ def _knows_cnpg(kubectl: Kubectl) -> bool:
 
 
 @pytest.fixture(scope="session")
-def system(kubectl: Kubectl, values: dict[str, Any], cnpg: None) -> System:
+def system(kubectl: Kubectl, values: dict[str, Any], cnpg: None) -> System:  # noqa: ARG001
     """The shared release, installed unless it is there, and a first account on it, measured."""
     release = Release(kubectl, values)
     made = System(kubectl, release, Books(kubectl, f"{release.fullname}-db"), MEASURED)
@@ -170,7 +170,7 @@ def _install(system: System) -> None:
     watch = Stopwatch()
     system.release.install()
     trader = system.trader("newcomer")
-    wait_for("the kind TradingAccount", lambda: trader.apply(), seconds=30)
+    wait_for("the kind TradingAccount", trader.apply, seconds=30)
     trader.until_ready(600)
     seconds = watch.seconds()
     MEASURED.took("helm install to a Ready account, images present", seconds, at_most=120)

@@ -25,7 +25,7 @@ EAGER = {
     "spikeAlert": {"enabled": False},
 }
 COLUMNS = ["NAME", "MODE", "TRADING", "READY", "WORKLOADS", "REASON", "AGE"]
-WIDE = ["STRATEGY", "TOPOLOGY", "IMAGE"]
+WIDE = [*COLUMNS[:-1], "STRATEGY", "TOPOLOGY", "IMAGE", "AGE"]
 
 
 @pytest.mark.core
@@ -52,7 +52,7 @@ def test_the_strategy_trades_by_itself(system, new_account):
     assert trade["source"] == "auto_entry"
     with system.page() as page:
         told = page.get(f"/api/trace/{trade['trade_id']}")
-    assert {"decision", "intent", "order", "fill"} <= {step["kind"] for step in told["steps"]}
+    assert {"decision", "intent", "order event", "fill"} <= {step["kind"] for step in told["steps"]}
 
 
 def test_every_condition_is_there_with_a_reason(new_account):
@@ -77,8 +77,8 @@ def test_get_shows_what_one_wants_to_know(system, new_account):
     row = rf"{trader.name} +paper +Active +True +1/1 +\w+ +\S+"
     assert re.fullmatch(row, lines[1].strip()), lines
     wide = system.kubectl.run("get", "ta", trader.name, "--output", "wide").splitlines()
-    assert wide[0].split() == [*COLUMNS, *WIDE]
-    assert re.search(r"HourlyHTC +Compact +\S+$", wide[1].strip()), wide
+    assert wide[0].split() == WIDE
+    assert re.search(r"HourlyHTC +Compact +\S+ +\S+$", wide[1].strip()), wide
 
 
 def test_kubectl_explains_every_field(system):

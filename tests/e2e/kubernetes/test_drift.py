@@ -6,7 +6,7 @@ import json
 
 from tests.e2e.kubernetes.waiting import Stopwatch, wait_for
 
-CHILDREN = ("service", "configmap", "networkpolicy", "serviceaccount")
+CHILDREN = ("configmap", "networkpolicy", "serviceaccount")
 QUIET_SECONDS = 60.0
 
 
@@ -19,18 +19,17 @@ def test_drift_is_repaired(system, new_account):
     """What somebody changes or deletes by hand is as the account says again."""
     trader = new_account("drift")
     trader.until_ready()
-    name = f"ta-{trader.name}"
+    account, name = f"ta-{trader.name}", f"ta-{trader.name}-compact"
     before = container_of(system, name)
     change = {"containers": [{"name": before["name"], "image": "recio.test/wrong:1"}]}
     patch = json.dumps({"spec": {"template": {"spec": change}}})
     system.kubectl.run("patch", "deployment", name, "--patch", patch)
     trader.wait("the image again", lambda: container_of(system, name)["image"] == before["image"])
-    for kind in CHILDREN:
-        system.kubectl.delete(kind, name)
-    for kind in CHILDREN:
-        trader.wait(f"its {kind} again", lambda kind=kind: system.kubectl.get(kind, name))
-    system.kubectl.delete("deployment", name)
-    trader.wait("its deployment again", lambda: system.kubectl.get("deployment", name))
+    children = [*((kind, account) for kind in CHILDREN), ("service", name), ("deployment", name)]
+    for kind, child in children:
+        system.kubectl.delete(kind, child, waits=True)
+    for child in children:
+        trader.wait(f"{child} again", lambda child=child: system.kubectl.get(*child))
     trader.until_ready()
 
 

@@ -38,10 +38,10 @@ def test_a_paused_account_is_left_alone(system, new_account):
     trader.until_ready()
     system.kubectl.annotate("ta", trader.name, "recio.io/paused=true")
     trader.until_condition("ReconciliationPaused", "True")
-    system.kubectl.run("scale", "deployment", f"ta-{trader.name}", "--replicas=0")
+    system.kubectl.run("scale", "deployment", f"ta-{trader.name}-compact", "--replicas=0")
     trader.wait("no pod", lambda: not accounts.pods(system.kubectl, trader.name))
     trader.patch(risk={"maxContractsPerOrder": 3})
-    replicas = system.kubectl.one("deployment", f"ta-{trader.name}")["spec"]["replicas"]
+    replicas = system.kubectl.one("deployment", f"ta-{trader.name}-compact")["spec"]["replicas"]
     assert replicas == 0
     system.kubectl.annotate("ta", trader.name, "recio.io/paused-")
     trader.until_condition("ReconciliationPaused", "False")
@@ -63,7 +63,7 @@ def test_the_topology_changes_when_flat(system, new_account):
     trader.wait("one workload", lambda: trader.resource()["status"].get("workloads") == "1/1", 240)
     trader.until_ready()
     label = f"recio.io/account={trader.name}"
-    assert system.kubectl.names("deployments", label) == {f"ta-{trader.name}"}
+    assert system.kubectl.names("deployments", label) == {f"ta-{trader.name}-compact"}
 
 
 def test_two_pooled_accounts_share_a_pod(system, new_account):
@@ -71,7 +71,7 @@ def test_two_pooled_accounts_share_a_pod(system, new_account):
     one, other = (new_account("pooled", topology="Pooled") for _ in range(2))
     one.until_ready(180)
     other.until_ready(180)
-    assert system.kubectl.get("deployment", f"ta-{one.name}") is None
+    assert system.kubectl.get("deployment", f"ta-{one.name}-compact") is None
     assert system.kubectl.get("deployment", "tp-paper-paper") is not None
     with system.page() as page:
         one.close(page, one.buy(page))
