@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from tests.e2e.cluster import addons, binaries, images, paths
+from tests.e2e.cluster import addons, backup, binaries, images, paths
 from tests.e2e.cluster.cluster import SERVERS, Cluster
 from tests.e2e.cluster.machine import NoMachine
 from tests.e2e.cluster.shell import CommandFailed, TooLate, say, tail
@@ -39,12 +39,19 @@ def up(options: argparse.Namespace) -> None:
         say(f"  {time.monotonic() - started:6.1f} s  booted")
     if not options.without_cnpg:
         addons.install_cloudnative_pg(cluster)
+    if options.with_backup:
+        backup.install(cluster)
     say(f"  {time.monotonic() - started:6.1f} s  in all")
 
 
 def install_cnpg(_options: argparse.Namespace) -> None:
     """Install CloudNativePG in the running cluster."""
     addons.install_cloudnative_pg(Cluster())
+
+
+def install_backup(_options: argparse.Namespace) -> None:
+    """Install the S3 server and the barman plugin in the running cluster."""
+    backup.install(Cluster())
 
 
 def down(_options: argparse.Namespace) -> None:
@@ -122,6 +129,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--again", action="store_true", help="also those that are in the cache")
     one = command("up", up, "boot a fresh cluster, unless one runs")
     one.add_argument("--without-cnpg", action="store_true", help="leave CloudNativePG out")
+    one.add_argument("--with-backup", action="store_true", help="S3 server and barman plugin too")
+    command("backup", install_backup, "install an S3 server and the barman plugin")
     command("cnpg", install_cnpg, "install CloudNativePG in the running cluster")
     command("down", down, "end the cluster and remove everything but the caches")
     command("status", status, "show servers, nodes and pods")

@@ -123,7 +123,11 @@ def _services() -> Iterable[Image]:
         config=oci.Config(user="65532:65532", command=("python3",), environment=_path()),
         debian=Debian(
             suite="bookworm",
-            packages=("python3", "python3-venv", "python-is-python3", "ca-certificates"),
+            # libstdc++6 is for Node.js, which builds the page; Docker's python image has it too.
+            packages=(
+                *("python3", "python3-venv", "python-is-python3", "ca-certificates"),
+                "libstdc++6",
+            ),
         ),
     )
     yield Image(
@@ -160,7 +164,14 @@ def _databases() -> Iterable[Image]:
         name="pgbouncer",
         tag="1.24",
         config=oci.Config(user="998:996", environment=_path()),
-        debian=Debian(suite="trixie", packages=("pgbouncer",)),
+        debian=Debian(
+            suite="trixie",
+            packages=("pgbouncer",),
+            # CloudNativePG's user, and the place where it looks for the program.
+            hook='chroot "$1" groupadd --gid 996 pgbouncer'
+            ' && chroot "$1" useradd --uid 998 --gid 996 --no-create-home pgbouncer'
+            ' && ln -s ../sbin/pgbouncer "$1/usr/bin/pgbouncer"',
+        ),
     )
     # The plugin's half that runs beside PostgreSQL: it calls barman's programs.
     yield Image(
