@@ -142,7 +142,11 @@ def _default(field: msgspec.structs.FieldInfo, schema: Schema) -> object:
     if isinstance(value, msgspec.Struct):
         assert value == type(value)(), f"{field.name}: a part's default is that of its fields"
         return part_default(type(value), schema)
-    return msgspec.to_builtins(value)
+    return (
+        list(map(msgspec.to_builtins, value))
+        if isinstance(value, tuple)
+        else msgspec.to_builtins(value)
+    )
 
 
 def part_default(part: type[msgspec.Struct], schema: Schema) -> Schema | None:

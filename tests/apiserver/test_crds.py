@@ -145,7 +145,7 @@ def test_every_example_applies(objects, path):
 def test_every_default_comes_back(objects):
     """An empty document shows what is in force; limits are shown once they are written down."""
     stored = objects.try_out(account({})).expect()["spec"]
-    wanted = accounts.to_fields(accounts.AccountSpec())
+    wanted = accounts.to_fields(accounts.AccountSpec()) | {"series": ["KXBTCD"]}
     del wanted["risk"], wanted["pod"], wanted["rollout"]["windows"]  # the last two are empty
     assert stored == wanted
     written = objects.try_out(account({"risk": {}})).expect()["spec"]["risk"]
