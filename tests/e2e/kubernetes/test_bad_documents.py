@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
-
 import pytest
 from tests.e2e.kubernetes import accounts
-from tests.e2e.kubernetes.keys import fresh_key
-
-DEMO = {"mode": "demo", "credentialsSecretRef": {"name": "e2e-key"}}
 
 
 @pytest.mark.parametrize(
@@ -53,34 +47,6 @@ def test_what_must_stay_cannot_be_changed(system, new_account):
         assert "immutable" in system.kubectl.refused(wrong).lower(), changes
 
 
-def test_a_missing_secret_is_named_and_found_later(system, new_account):
-    """CredentialsValid says what is missing at each step, and how to mend it."""
-    trader = new_account("keyless", **accounts.merged(DEMO, {"risk": {"maxOpenTrades": 1}}))
-    said = trader.until_condition("CredentialsValid", "False", "SecretNotFound")
-    assert "e2e-key" in said["message"]
-    assert not accounts.pods(system.kubectl, trader.name)
-    with secret(system, {"key-id": "x"}):
-        said = trader.until_condition("CredentialsValid", "False", "KeyMissing")
-        assert "private-key" in said["message"]
-    with secret(system, {"key-id": "x", "private-key": "not a key"}):
-        trader.until_condition("CredentialsValid", "False", "KeyBroken")
-    with secret(system, {"key-id": fresh_key().key_id, "private-key": fresh_key().pem}):
-        trader.until_condition("CredentialsValid", "True")
-
-
-def test_two_accounts_with_one_key_are_refused(system, new_account):
-    """The second one gets no workload and says whose key it is not; it goes on when the key is free."""
-    key = fresh_key()
-    with secret(system, {"key-id": key.key_id, "private-key": key.pem}):
-        first = new_account("one-key", **DEMO)
-        first.until_condition("CredentialsValid", "True")
-        second = new_account("one-key", **DEMO)
-        second.until_condition("CredentialsValid", "False", "KeyInUse")
-        assert not accounts.pods(system.kubectl, second.name)
-        first.leave()
-        second.until_condition("CredentialsValid", "True")
-
-
 def test_a_spec_that_changes_twice_ends_at_the_last_word(new_account):
     """The second change comes while the first is under way."""
     trader = new_account("hasty")
@@ -92,15 +58,3 @@ def test_a_spec_that_changes_twice_ends_at_the_last_word(new_account):
         f"WHERE account = '{trader.name}' ORDER BY generation DESC LIMIT 1"
     )
     assert document["spec"]["risk"]["maxContractsPerOrder"] == 13
-
-
-@contextlib.contextmanager
-def secret(system, values):
-    """Keep the Secret ``e2e-key`` with some values while a block runs."""
-    data = {name: base64.b64encode(text.encode()).decode() for name, text in values.items()}
-    head = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "e2e-key"}}
-    system.kubectl.apply({**head, "data": data})
-    try:
-        yield
-    finally:
-        system.kubectl.delete("secret", "e2e-key")

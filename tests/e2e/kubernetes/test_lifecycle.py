@@ -26,7 +26,7 @@ def test_suspending_waits_until_flat(system, new_account):
     with system.page() as page:
         trade = trader.buy(page)
         trader.patch(suspend=True)
-        trader.until_condition("Progressing", "True", "WaitingForFlat")
+        trader.until_condition("Progressing", "True", "WaitingToSuspend")
         assert accounts.pods(system.kubectl, trader.name)
         trader.close(page, trade)
     trader.wait("no pod", lambda: not accounts.pods(system.kubectl, trader.name))
@@ -121,7 +121,10 @@ def test_deletion_waits_while_a_position_is_open_if_told_so(system, new_account)
     with system.page() as page:
         trade = trader.buy(page)
         system.kubectl.delete("ta", trader.name)
-        trader.wait("leaving told", lambda: trader.condition("Progressing").get("status") == "True")
+        trader.wait(
+            "what it waits for",
+            lambda: trader.condition("Progressing").get("reason") == "LeavingRefused",
+        )
         trader.until_effective("NoNewEntries")
         assert accounts.pods(system.kubectl, trader.name)
         trader.close(page, trade)
