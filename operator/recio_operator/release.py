@@ -114,8 +114,10 @@ class Network(Part, frozen=True, kw_only=True):
     """
 
     is_enabled: bool = True
-    dns_namespace_labels: dict[str, str] = {"kubernetes.io/metadata.name": "kube-system"}
-    dns_pod_labels: dict[str, str] = {"k8s-app": "kube-dns"}
+    dns_namespace_labels: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"kubernetes.io/metadata.name": "kube-system"}
+    )
+    dns_pod_labels: dict[str, str] = msgspec.field(default_factory=lambda: {"k8s-app": "kube-dns"})
     exchange_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
     except_cidrs: tuple[str, ...] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
     clients: tuple[dict[str, str], ...] = ()
