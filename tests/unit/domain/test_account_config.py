@@ -72,6 +72,7 @@ def integer_fields(struct, path=""):
 INTEGERS = sorted(integer_fields(accounts.AccountSpec))
 IMMUTABLE_CHANGES = [
     {"paper": {"initialBalanceDollars": 999}},
+    {"paper": {"source": "LiveFeed"}},
     {"mode": "shadow", "credentialsSecretRef": {"name": "x"}},
 ]
 
@@ -168,6 +169,21 @@ def test_all_problems_are_told_at_once():
         ({"pod": {"nodeSelector": {str(n): "x" for n in range(17)}}}, "spec.pod.nodeSelector"),
         ({"pod": {"nodeSelector": {"a": 1}}}, "spec.pod.nodeSelector.a"),
         ({"pod": {"tolerations": [{"operator": "Is"}]}}, "spec.pod.tolerations[0].operator"),
+        ({"pod": {"tolerations": [{"value": "a"}]}}, "spec.pod.tolerations[0].operator"),
+        (
+            {"pod": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+            "spec.pod.tolerations[0].value",
+        ),
+        (
+            {"pod": {"tolerations": [{"key": "a", "tolerationSeconds": 1}]}},
+            "spec.pod.tolerations[0].effect",
+        ),
+        ({"pod": {"priorityClassName": "Trading"}}, "spec.pod.priorityClassName"),
+        (
+            {"pod": {"resources": {"limits": {"memory": "1 GB"}}}},
+            "spec.pod.resources.limits.memory",
+        ),
+        ({"image": "recio: latest"}, "spec.image"),
         (
             {"rollout": {"windows": [{"startTime": "24:00", "durationMinutes": 60}]}},
             "spec.rollout.windows[0].startTime",
@@ -200,6 +216,12 @@ def test_prod_demands_credentials_and_limits(missing):
     spec = prod_spec()
     del spec[missing]
     assert problems_of(spec, name="main")[0].startswith(f"spec.{missing}: is required in mode prod")
+
+
+def test_limits_that_are_the_defaults_may_be_written_down_as_nothing_else():
+    """``risk: {}`` says so explicitly, and is what the API server shows with defaults filled in."""
+    config = accounts.parse_account(document(prod_spec(risk={}), name="main"))
+    assert config.risk == accounts.Risk()
 
 
 def test_prod_is_armed_only_by_its_own_name():
@@ -311,12 +333,14 @@ def test_nothing_but_a_refusal_comes_of_nonsense(value):
 
 
 @pytest.mark.parametrize(
-    "path", sorted(EXAMPLES.glob("*-account.yaml")), ids=lambda path: path.stem
+    "path", sorted(EXAMPLES.glob("*account*.yaml")), ids=lambda path: path.stem
 )
 def test_the_examples_are_valid(path):
     """What we hand out to copy is accepted."""
-    config = accounts.parse_account(yaml.safe_load(path.read_text()))
-    assert accounts.parse_account(accounts.to_document(config)) == config
+    configs = [accounts.parse_account(one) for one in yaml.safe_load_all(path.read_text())]
+    assert len({config.name for config in configs}) == (3 if "several" in path.stem else 1)
+    for config in configs:
+        assert accounts.parse_account(accounts.to_document(config)) == config
 
 
 def test_the_fleet_example_is_valid_and_round_trips():
@@ -380,9 +404,9 @@ def test_tightened_limits_are_never_looser_than_either(resource, ui):
     assert accounts.tighten(resource, None) == resource
 
 
-@pytest.mark.parametrize("change", IMMUTABLE_CHANGES, ids=["opening cash", "mode"])
+@pytest.mark.parametrize("change", IMMUTABLE_CHANGES, ids=["opening cash", "source", "mode"])
 def test_what_an_account_was_born_with_stays(change):
-    """Mode and opening cash are immutable: the books began with them."""
+    """Mode, paper exchange and opening cash are immutable: the books began with them."""
     old = accounts.parse_account(document())
     new = accounts.parse_account(document(change))
     accounts.refuse_immutable_changes(old, old)
