@@ -1,6 +1,7 @@
 """The product's image as this checkout makes it, in the cluster's image store.
 
     python -m tests.e2e.kubernetes.product_image      build and load it unless it is there
+                                   --build-only       build only: the cluster comes later
 
 Built once a content: the tag is the key of everything that goes in. It is run outside of the
 cluster's network, because building fetches packages and that network leads nowhere.
@@ -8,8 +9,10 @@ cluster's network, because building fetches packages and that network leads nowh
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +28,7 @@ INPUTS: Final = (
 KEY_LENGTH: Final = 12
 BESIDE: Final = ("cloudnative-pg", "postgresql", "pgbouncer", "redis")
 """What a release runs beside the product."""
+FOR_BACKUPS: Final = ("versitygw", "plugin-barman-cloud", "plugin-barman-cloud-sidecar")
 
 
 def key() -> str:
@@ -43,18 +47,30 @@ def full_name(tag: str) -> str:
     return f"{images.REGISTRY}/recio:{tag}"
 
 
-def ensure() -> str:
-    """Build and load the image unless it is there; return its tag."""
+def ensure(suite: str = "core", *, is_build_only: bool = False) -> str:
+    """Build the image, and load it and what a suite needs, unless they are there; return its tag."""
     tag = key()
     archive = paths.images() / f"recio-{tag}.tar"
     if not archive.exists():
         with stage(f"image {full_name(tag)}"):
             _build(tag, archive)
+    images.ensure(*BESIDE, *(FOR_BACKUPS if suite == "all" else ()))
+    if not is_build_only:
+        _load(archive, tag)
+    return tag
+
+
+def _load(archive: Path, tag: str) -> None:
     cluster = Cluster()
     cluster.ensure_images(*BESIDE)
     if full_name(tag) not in loaded(cluster):
         cluster.load(archive)
-    return tag
+    tag_file().write_text(tag)
+
+
+def tag_file() -> Path:
+    """Return the file that names the tag loaded last."""
+    return paths.cache() / "product-tag"
 
 
 def loaded(cluster: Cluster) -> set[str]:
@@ -90,10 +106,15 @@ def _build(tag: str, archive: Path) -> None:
     partial.rename(archive)
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--suite", choices=("core", "all", "some"), default="core")
+    parser.add_argument("--build-only", action="store_true", help="there is no cluster yet")
+    given = parser.parse_args(words)
     try:
-        say(f"           {full_name(ensure())}")
+        say(f"           {full_name(ensure(given.suite, is_build_only=given.build_only))}")
     except CommandFailed as error:
         say(f"error: {error}")
         return 1
