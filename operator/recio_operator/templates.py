@@ -1,0 +1,247 @@
+"""The pods of accounts: one template, whichever services and accounts they host.
+
+Every pod is restricted (pod security standards), has no token of the API server, and mounts only the
+secrets that its services use: each account's database password; its API key where a service speaks
+to the exchange; the password of Redis where one reads the bus. Secrets are named, never read here.
+
+A template holds no version and no name of the operator: an upgrade that changes nothing in it
+restarts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from recio.domain.account_config import Pod, to_fields
+from recio.manifest import SERVICES, Scope, ServiceRow
+from recio_operator import names
+from recio_operator.differing import digest
+from recio_operator.observed import Object
+from recio_operator.release import HTTP_PORT, Release, Resources
+
+ACCOUNT_SERVICES: Final = tuple(row for row in SERVICES if row.scope is Scope.ACCOUNT)
+PASSWORDS_DIR: Final = "/etc/recio/database"
+CREDENTIALS_DIR: Final = "/etc/recio/credentials"
+REDIS_DIR: Final = "/etc/recio/redis"
+SCRATCH_DIR: Final = "/tmp"  # noqa: S108 (an emptyDir, the only place that can be written)
+CREDENTIALS_VOLUME: Final = "credentials"
+USER_ID: Final = 65532
+GATE_SECONDS: Final = 600
+_READABLE_BY_GROUP: Final = 0o440
+_POD_SECURITY: Final[Object] = {
+    "runAsNonRoot": True,
+    "runAsUser": USER_ID,
+    "runAsGroup": USER_ID,
+    "fsGroup": USER_ID,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_CONTAINER_SECURITY: Final[Object] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosted:
+    """An account as a pod hosts it. ``key_secret`` is mounted, ``key_digest`` makes pods roll."""
+
+    name: str
+    key_secret: str
+    key_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One Deployment with its Service: what it is called, what it hosts, and how it is placed.
+
+    ``config`` is the content of the ConfigMap ``config_map``; the ServiceAccount has its name too.
+    """
+
+    name: str
+    component: str
+    owner_label: tuple[str, str]
+    services: tuple[ServiceRow, ...]
+    accounts: tuple[Hosted, ...]
+    config_map: str
+    config: Mapping[str, str]
+    image: str
+    environment: str
+    placement: Pod
+    resources: Resources
+    restarted_at: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def uses_exchange(self) -> bool:
+        """Whether one of its services speaks to the exchange with the account's key."""
+        return any("exchange" in row.egress for row in self.services)
+
+    @property
+    def uses_bus(self) -> bool:
+        """Whether one of its services reads or writes the bus."""
+        return any(row.uses_bus for row in self.services)
+
+    def selector(self, release: Release) -> dict[str, str]:
+        """Return the labels that choose its pods; they hold no version."""
+        return names.labels(release.name, self.component) | dict([self.owner_label])
+
+
+def template(unit: Unit, release: Release) -> Object:
+    """Return the pod template of a unit."""
+    return {
+        "metadata": {
+            "labels": unit.selector(release) | {names.ENVIRONMENT_LABEL: unit.environment},
+            "annotations": _annotations(unit),
+        },
+        "spec": _spec(unit, release),
+    }
+
+
+def _annotations(unit: Unit) -> dict[str, str]:
+    made = {names.CONFIG_CHECKSUM: digest(unit.config), **unit.annotations}
+    if unit.uses_exchange:
+        made[names.CREDENTIALS_CHECKSUM] = credentials_checksum(unit.accounts)
+    if unit.restarted_at:
+        made[names.RESTARTED_AT] = unit.restarted_at
+    return made
+
+
+def credentials_checksum(accounts: Iterable[Hosted]) -> str:
+    """Return what changes with the API key of any of the accounts."""
+    return digest([[account.name, account.key_secret, account.key_digest] for account in accounts])
+
+
+def _spec(unit: Unit, release: Release) -> Object:
+    made: Object = {
+        "serviceAccountName": unit.config_map,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": release.workloads.termination_grace_period_seconds,
+        "securityContext": dict(_POD_SECURITY),
+        "initContainers": [_gate(unit, release)],
+        "containers": [_process(unit, release)],
+        "volumes": _volumes(unit, release),
+    }
+    if release.image.pull_secrets:
+        made["imagePullSecrets"] = [{"name": name} for name in release.image.pull_secrets]
+    return made | _placement(unit.placement, release)
+
+
+def _placement(pod: Pod, release: Release) -> Object:
+    workloads = release.workloads
+    own = [
+        {key: value for key, value in to_fields(item).items() if value != ""}
+        for item in pod.tolerations
+    ]
+    wanted = {
+        "nodeSelector": {**workloads.node_selector, **pod.node_selector},
+        "tolerations": [*workloads.tolerations, *own],
+        "priorityClassName": pod.priority_class_name or workloads.priority_class_name,
+    }
+    return {key: value for key, value in wanted.items() if value}
+
+
+def _container(unit: Unit, release: Release) -> Object:
+    made: Object = {
+        "image": unit.image,
+        "imagePullPolicy": release.image.pull_policy,
+        "envFrom": [{"configMapRef": {"name": unit.config_map}}],
+        "securityContext": dict(_CONTAINER_SECURITY),
+    }
+    resources = _resources(unit)
+    return made | ({"resources": resources} if resources else {})
+
+
+def _resources(unit: Unit) -> Object:
+    own = unit.placement.resources
+    wanted = {
+        "requests": {**unit.resources.requests, **own.requests},
+        "limits": {**unit.resources.limits, **own.limits},
+    }
+    return {key: value for key, value in wanted.items() if value}
+
+
+def _gate(unit: Unit, release: Release) -> Object:
+    """Nothing of this version runs before the database is as this version wants it."""
+    return {
+        "name": "gate",
+        "args": ["migrate", "--wait", str(GATE_SECONDS)],
+        "volumeMounts": [
+            _mount("tmp", SCRATCH_DIR, writable=True),
+            _mount("database", PASSWORDS_DIR),
+        ],
+    } | _container(unit, release)
+
+
+def _process(unit: Unit, release: Release) -> Object:
+    made: Object = {
+        "name": unit.component,
+        "args": ["run", *(row.name for row in unit.services)],
+        "ports": [{"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"}],
+        "startupProbe": _probe("/healthz", periodSeconds=2, failureThreshold=60),
+        "livenessProbe": _probe("/healthz", periodSeconds=10, timeoutSeconds=5, failureThreshold=6),
+        "readinessProbe": _probe("/readyz", periodSeconds=5, timeoutSeconds=3),
+        "volumeMounts": _mounts(unit, release),
+    } | _container(unit, release)
+    if _has_redis_password(unit, release):
+        made["env"] = [{"name": "RECIO_REDIS_PASSWORD_FILE", "value": f"{REDIS_DIR}/password"}]
+    return made
+
+
+def _probe(path: str, **timing: int) -> Object:
+    return {"httpGet": {"path": path, "port": "http"}, **timing}
+
+
+def _mount(name: str, path: str, *, writable: bool = False) -> Object:
+    made: Object = {"name": name, "mountPath": path}
+    return made if writable else made | {"readOnly": True}
+
+
+def _has_redis_password(unit: Unit, release: Release) -> bool:
+    return unit.uses_bus and bool(release.redis.password_secret)
+
+
+def _mounts(unit: Unit, release: Release) -> list[Object]:
+    made = [_mount("tmp", SCRATCH_DIR, writable=True), _mount("database", PASSWORDS_DIR)]
+    if unit.uses_exchange:
+        made.append(_mount(CREDENTIALS_VOLUME, CREDENTIALS_DIR))
+    if _has_redis_password(unit, release):
+        made.append(_mount("redis", REDIS_DIR))
+    return made
+
+
+def _volumes(unit: Unit, release: Release) -> list[Object]:
+    passwords = [
+        _secret(names.child(one.name, "database"), {"password": names.login(one.name)})
+        for one in unit.accounts
+    ]
+    made: list[Object] = [
+        {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+        _projected("database", passwords),
+    ]
+    if unit.uses_exchange:
+        made.append(_projected(CREDENTIALS_VOLUME, [_key(one) for one in unit.accounts]))
+    if _has_redis_password(unit, release):
+        secret = _secret(release.redis.password_secret, {"password": "password"})
+        made.append(_projected("redis", [secret]))
+    return made
+
+
+def _key(account: Hosted) -> Object:
+    files = {key: f"{account.name}/{key}" for key in ("key-id", "private-key")}
+    return _secret(account.key_secret, files)
+
+
+def _secret(name: str, files: Mapping[str, str]) -> Object:
+    items = [{"key": key, "path": path} for key, path in files.items()]
+    return {"secret": {"name": name, "items": items}}
+
+
+def _projected(name: str, sources: list[Any]) -> Object:
+    return {
+        "name": name,
+        "projected": {"defaultMode": _READABLE_BY_GROUP, "sources": sources},
+    }
