@@ -199,6 +199,16 @@ async def begin_by_the_wall(tx: Transaction, environment: str, *, start_us: int 
     )
 
 
+async def adopt_by_the_wall(tx: Transaction, environment: str) -> None:
+    """Let a line that only one machine can read go on by the wall, from where it stood."""
+    await tx.execute(
+        "UPDATE ops.environments SET t0_us = (extract(epoch FROM market_at) * 1000000)::bigint, "
+        "m0_ns = 0, speed = 1, boot_id = '', w0_us = %s "
+        "WHERE environment = %s AND w0_us IS NULL",
+        *(wall_us(), environment),
+    )
+
+
 AHEAD_US: Final = 3 * SECOND_US
 """How far ahead of now a running environment's ``market_at`` is kept (times speed)."""
 

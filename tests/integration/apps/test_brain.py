@@ -9,6 +9,7 @@ import pytest
 
 from recio import manifest
 from recio.adapters.postgres import config as configs
+from recio.adapters.postgres import status
 from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
 from recio.adapters.postgres.switches import set_switch
@@ -178,7 +179,7 @@ def scene(database_url):
     async def prepare():
         port = SteppedDatabase(database_url, hints=made.hints)
         async with port.transaction() as tx:
-            await configs.create_login(tx, "paper")
+            await status.set_account_login(tx, "paper", None)
         async with port.transaction() as tx:
             await configs.apply_account(
                 tx, DOCUMENT, environment="paper", at_us=START_US, author="test"

@@ -16,7 +16,7 @@ import msgspec
 
 from recio import manifest
 from recio.adapters.kalshi.model import ExchangeFill, ExchangeOrder, ExchangeSettlement
-from recio.adapters.postgres import config, facts, intents, leases, orders, switches
+from recio.adapters.postgres import config, facts, intents, leases, orders, status, switches
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.postgres.orders import OrderRow
 from recio.apps.kalshi_account_sync import booking
@@ -562,7 +562,7 @@ def account_scene(owner: Database, database_url: str, account: str = "paper") ->
 async def make_account(scene: Scene, *, opens_books: bool = True, **risk: Any) -> None:
     """Make the account's login, document, books and markets."""
     async with scene.owner.transaction() as tx:
-        await config.create_login(tx, scene.account)
+        await status.set_account_login(tx, scene.account, None)
     await scene.apply(**risk)
     if opens_books:
         await scene.open_books()

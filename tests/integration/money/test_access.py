@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 from tests.integration.money.scene import CLOSE_US, MARKET, login_url
 
-from recio.adapters.postgres import config
+from recio.adapters.postgres import config, status
 from recio.domain.account_config import Trading
 
 OF_ONE_ACCOUNT = (
@@ -368,7 +368,7 @@ def test_making_a_login_again_changes_nothing(scene, runner, module_database_url
 
     async def play():
         async with scene.owner.transaction() as tx:
-            await config.create_login(tx, scene.account)
+            await status.set_account_login(tx, scene.account, None)
 
     runner.run(play())
     with psycopg.connect(module_database_url) as connection:

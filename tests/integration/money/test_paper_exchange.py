@@ -23,7 +23,7 @@ from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.signing import RequestSigner
 from recio.adapters.kalshi.stream import account_subscriptions
 from recio.adapters.kalshi.websocket import KalshiStream
-from recio.adapters.postgres import config
+from recio.adapters.postgres import config, status
 from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
 from recio.apps.kalshi_account_sync.app import AccountSync
@@ -102,7 +102,7 @@ class Floor:
         made = msgspec.json.decode(reply.body)
         self.signer = RequestSigner(made["api_key_id"], made["private_key"])
         async with self.scene.owner.transaction() as tx:
-            await config.create_login(tx, self.name)
+            await status.set_account_login(tx, self.name, None)
         await self.scene.apply(max_contracts_per_event=100, max_contracts_total=100,
                                max_cost_per_event_dollars=90, max_cost_total_dollars=90,
                                max_open_trades=9)  # fmt: skip

@@ -80,15 +80,6 @@ async def apply_account(
     return config
 
 
-async def create_login(tx: Transaction, account: str) -> None:
-    """Make the login of an account's services; needs a role that may create roles."""
-    login = account_login(account)
-    row = await tx.fetch_one("SELECT 1 FROM pg_roles WHERE rolname = %s", login)
-    if row is None:
-        # A role's name cannot be a parameter; parse_account has checked it is [a-z0-9-] only.
-        await tx.execute(f'CREATE ROLE "{login}" LOGIN IN ROLE recio_account')
-
-
 async def apply_fleet(
     tx: Transaction, document: Mapping[str, Any], *, at_us: int, author: str
 ) -> None:
@@ -136,7 +127,7 @@ def config_of(account: str, rows: Sequence[tuple[Any, ...]]) -> AccountConfig:
 async def newest_overrides(tx: Transaction, account: str) -> dict[str, Any]:
     """Return a person's edits that count: ``{"strategy": {...}, "risk": {...}}``, camelCase, partial."""
     held = await _held(tx, account)
-    return _counting_edits(held.document, held.edits, held.edited_document)
+    return counting_edits(held.document, held.edits, held.edited_document)
 
 
 async def save_overrides(
@@ -242,7 +233,7 @@ def _parsed(document: str) -> AccountConfig:
 @lru_cache(maxsize=256)
 def _effective(document: str, edits: str | None, edited_document: str | None) -> AccountConfig:
     config = _parsed(document)
-    counting = _counting_edits(document, edits, edited_document)
+    counting = counting_edits(document, edits, edited_document)
     return msgspec.structs.replace(
         config,
         strategy=_moved(config.strategy, counting.get("strategy", {})),
@@ -250,10 +241,14 @@ def _effective(document: str, edits: str | None, edited_document: str | None) ->
     )
 
 
-def _counting_edits(
-    document: str, edits: str | None, edited_document: str | None
-) -> dict[str, Any]:
-    """Return the edits without the strategy settings that the document changed after them."""
+def counting_edits(document: str, edits: str | None, edited_document: str | None) -> dict[str, Any]:
+    """Return a person's edits without the strategy settings that the document changed after them.
+
+    Args:
+        document: the newest document, as text.
+        edits: the newest edits, as text; None: there are none.
+        edited_document: the document that they were made on.
+    """
     counting: dict[str, Any] = {} if edits is None else msgspec.json.decode(edits)
     if edited_document not in (None, document) and "strategy" in counting:
         before, after = (

@@ -5,12 +5,16 @@ go in when the old code is gone. What was applied is recorded in ``ops.migration
 checksum. Refused: a file that was changed or removed after it was applied, one that is older than
 an applied one, a gap or a doubled number, two runs at once (they wait for an advisory lock).
 A file that cannot get a lock within 4 seconds fails and is left out whole: it may be run again.
+
+A database that is ahead of this code is refused, too, unless the caller goes back on purpose: then
+unknown *pre* files are no hindrance, because the code before them is what they were written for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +27,14 @@ from recio.domain.errors import Broken
 
 LOCK_TIMEOUT_MS: Final = 4_000
 STATEMENT_TIMEOUT_MS: Final = 600_000
+LOCK_PATIENCE_S: Final = 600.0
+LOCK_PAUSE_S: Final = 0.2
+TELL_S: Final = 5.0
 ADVISORY_LOCK: Final = 0x7265_6369_6F01
 """Any number that nobody else takes: "recio" and 1."""
 OLDEST_SERVER: Final = 150_000
 
+_PRE: Final = "pre"
 _NAME: Final = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql", re.ASCII)
 
 _TABLE: Final = """
@@ -96,11 +104,13 @@ def migrate(
     *,
     folder: Path | None = None,
     is_pre_only: bool = False,
+    is_rollback: bool = False,
     say: Callable[[str], None] = lambda _line: None,
 ) -> list[str]:
     """Apply what is missing and return the names of the files applied now.
 
     ``is_pre_only`` leaves out the post files that are not followed by an applied file.
+    ``is_rollback`` allows a database that is ahead of us by pre files.
 
     Raises:
         MigrationRefused: the files do not fit what was applied.
@@ -109,37 +119,83 @@ def migrate(
     migrations = read(folder or directory())
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
-            return _migrate(connection, migrations, is_pre_only=is_pre_only, say=say)
+            return migrate_over(
+                connection, migrations, is_pre_only=is_pre_only, is_rollback=is_rollback, say=say
+            )
     except psycopg.Error as error:
         if error.sqlstate:
             raise failure(error.sqlstate, str(error)) from error
         raise DatabaseUnavailable(f"cannot migrate: {error}") from error
 
 
-def _migrate(
+def missing_from(dsn: str, *, folder: Path | None = None) -> list[str]:
+    """Return the names of the pre files that this code needs and the database lacks.
+
+    Any login of ours may ask. A database that is ahead of us by pre files lacks nothing.
+
+    Raises:
+        MigrationRefused: the database does not fit this code, now or ever.
+        DatabaseUnavailable: it does not answer, or does not let us in yet.
+    """
+    migrations = read(folder or directory())
+    try:
+        with psycopg.connect(dsn, autocommit=True, connect_timeout=10) as connection:
+            applied = _applied(connection)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+        applied = {}
+    except psycopg.Error as error:
+        said = " ".join(str(error).split())
+        raise DatabaseUnavailable(f"the database does not answer: {said}") from error
+    missing = pending(migrations, applied, is_pre_only=False, is_rollback=True)
+    return [migration.name for migration in missing if migration.phase == _PRE]
+
+
+def migrate_over(
     connection: psycopg.Connection[Any],
     migrations: Sequence[Migration],
     *,
-    is_pre_only: bool,
+    is_pre_only: bool = False,
+    is_rollback: bool = False,
     say: Callable[[str], None],
 ) -> list[str]:
+    """Do the same over a connection, which then holds the lock until it is closed."""
     if connection.info.server_version < OLDEST_SERVER:
         raise MigrationRefused(
             f"expected PostgreSQL 15 or newer, received {connection.info.server_version // 10_000}"
         )
-    connection.execute("SELECT pg_advisory_lock(%s::bigint)", (ADVISORY_LOCK,))
+    _lock(connection, say)
     if _scalar(connection, "SELECT to_regclass('ops.migrations') IS NULL"):
         connection.execute(_TABLE)
     applied = _applied(connection)
-    missing = pending(migrations, applied, is_pre_only=is_pre_only)
+    missing = pending(migrations, applied, is_pre_only=is_pre_only, is_rollback=is_rollback)
     for migration in missing:
         say(f"applying {migration.name}")
         _apply(connection, migration)
     return [migration.name for migration in missing]
 
 
+def _lock(connection: psycopg.Connection[Any], say: Callable[[str], None]) -> None:
+    began_s = time.monotonic()
+    told_s = began_s - TELL_S
+    while not _scalar(connection, f"SELECT pg_try_advisory_lock({ADVISORY_LOCK}::bigint)"):
+        now_s = time.monotonic()
+        if now_s > began_s + LOCK_PATIENCE_S:
+            raise DatabaseUnavailable(
+                f"somebody else has been migrating for {LOCK_PATIENCE_S:g} s: see what waits in "
+                "pg_stat_activity"
+            )
+        if now_s > told_s + TELL_S:
+            told_s = now_s
+            say("somebody else is migrating this database: waiting for the end of it")
+        time.sleep(LOCK_PAUSE_S)
+
+
 def pending(
-    migrations: Sequence[Migration], applied: dict[int, tuple[str, str]], *, is_pre_only: bool
+    migrations: Sequence[Migration],
+    applied: dict[int, tuple[str, str]],
+    *,
+    is_pre_only: bool,
+    is_rollback: bool = False,
 ) -> list[Migration]:
     """Return what is to be applied; ``applied`` maps number to (name, sha256).
 
@@ -149,6 +205,8 @@ def pending(
     by_number = {migration.number: migration for migration in migrations}
     for number, (name, sha256) in sorted(applied.items()):
         known = by_number.get(number)
+        if known is None and is_rollback and f"_{_PRE}_" in name:
+            continue
         if known is None:
             raise MigrationRefused(
                 f"the database has migration {name}, which this version does not know: "

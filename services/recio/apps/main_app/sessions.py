@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from recio.apps.main_app.passwords import hash_password, is_password
 from recio.domain.units import SECOND_US, as_datetime, time_us
 from recio.ports import Clock, Database
+from recio.runtime.passwords import hash_password, is_password
 
 COOKIE: Final = "recio_session"
 _MEMORY_US: Final = 30 * SECOND_US

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from recio.apps.main_app.passwords import fresh_password, hash_password
+from recio.adapters.postgres import users
 from recio.domain.units import as_datetime
 from recio.ports import Clock, Database
+from recio.runtime.passwords import fresh_password, hash_password
 
 ADMIN: Final = "admin"
 
@@ -18,15 +19,9 @@ async def ensure_admin(database: Database, clock: Clock) -> str | None:
     """
     password = fresh_password()
     async with database.transaction() as tx:
-        if await tx.fetch_one("SELECT FROM ops.users LIMIT 1") is not None:
+        if await users.has_users(tx):
             return None
-        made = await tx.execute(
-            "INSERT INTO ops.users (name, password_hash, changed_at) VALUES (%s, %s, %s)"
-            " ON CONFLICT (name) DO NOTHING",
-            ADMIN,
-            hash_password(password),
-            as_datetime(clock.wall_us()),
-        )
+        made = await users.add_user(tx, ADMIN, hash_password(password), at_us=clock.wall_us())
     return password if made else None
 
 

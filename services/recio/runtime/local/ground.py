@@ -11,13 +11,16 @@ from typing import Any
 import uvloop
 
 from recio import manifest
+from recio.adapters.postgres.config import account_login
 from recio.domain.account_config import AccountConfig
 from recio.manifest import Scope
 from recio.runtime.clock import MarketTime, wall_us
+from recio.runtime.ids import new_secret
 from recio.runtime.local import documents, prepare, servers, start
 from recio.runtime.local.options import ENVIRONMENT, UpOptions
 from recio.runtime.local.start import World
 from recio.runtime.local.state import StateDirectory
+from recio.runtime.preparing import prepare_release
 from recio.runtime.process import login
 
 Say = Callable[[str], None]
@@ -89,8 +92,13 @@ def open_store(
         Unavailable: it does not answer.
     """
     owner_url, url = servers.database(options, ground.state, undo, say, extra=extra)
-    applied = prepare.apply_migrations(owner_url, say)
-    say(f"the schema is up to date ({len(applied)} migrations applied now)")
+    directory = ground.state.path / "database-passwords" if options.database_url else None
+    passwords = {} if directory is None else own_passwords(directory, logins(ground.accounts))
+    of_accounts = {account_login(config.name) for config in ground.accounts}
+    shared = {name: text for name, text in passwords.items() if name not in of_accounts}
+    prepare_release(
+        owner_url, logins=shared, environments=(), say=say, timeout_s=0, is_rollback=False
+    )
     names = ", ".join(config.name for config in ground.accounts)
     say(f"applying {ground.account_file} (accounts: {names})")
     prepared = uvloop.run(
@@ -101,14 +109,27 @@ def open_store(
             start_us=ground.world.start_us,
             at_least_us=wall_us() if ground.world.is_live else 0,
             speed=options.speed,
+            passwords=passwords,
             ensure_admin=ensure_admin,
         )
     )
-    passwords = None
-    if options.database_url is not None:
-        passwords = ground.state.path / "database-passwords"
-        servers.give_passwords(owner_url, logins(ground.accounts), passwords)
-    return Store(owner_url, url, passwords, prepared.market_time, prepared.password)
+    return Store(owner_url, url, directory, prepared.market_time, prepared.password)
+
+
+def own_passwords(directory: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return a password for each login, kept where only we can read it; new ones are made.
+
+    The embedded server needs none: nobody else reaches its socket. A database of one's own asks.
+    """
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = {}
+    for name in names:
+        path = directory / name
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(new_secret())
+        found[name] = path.read_text()
+    return found
 
 
 def logins(accounts: Sequence[AccountConfig]) -> list[str]:

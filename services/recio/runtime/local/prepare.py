@@ -1,4 +1,4 @@
-"""Makes the database ready for a local run: schema, logins, accounts, clock, first user."""
+"""What a local run adds to a prepared database: accounts with their logins, clock, first user."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 import psycopg
 
-from recio.adapters.postgres import config
+from recio.adapters.postgres import config, scram, status
 from recio.adapters.postgres.database import PostgresDatabase
-from recio.adapters.postgres.migrate import migrate
 from recio.domain.account_config import AccountConfig
 from recio.domain.errors import Unavailable
 from recio.ports import Clock, Database
@@ -39,11 +38,6 @@ def create_database(server_url: str, name: str) -> None:
         raise Unavailable(f"cannot create the database {name}: {error}") from error
 
 
-def apply_migrations(url: str, say: Callable[[str], None]) -> list[str]:
-    """Apply what is missing; return the names."""
-    return migrate(url, say=say)
-
-
 async def prepare(
     url: str,
     accounts: Sequence[tuple[Mapping[str, Any], AccountConfig]],
@@ -52,9 +46,12 @@ async def prepare(
     start_us: int,
     at_least_us: int,
     speed: int,
+    passwords: Mapping[str, str],
     ensure_admin: EnsureAdmin,
 ) -> Prepared:
     """Start market time, apply the account documents, make logins and the first user.
+
+    ``passwords`` are those of the accounts' logins; one that has none keeps what it has.
 
     Raises:
         InvalidValue: a document changes what must stay.
@@ -67,7 +64,10 @@ async def prepare(
         clock = AcceleratedClock(market_time)
         for document, account in accounts:
             async with database.transaction() as tx:
-                await config.create_login(tx, account.name)
+                login = config.account_login(account.name)
+                given = passwords.get(login)
+                verifier = None if given is None else scram.verifier(login, given)
+                await status.set_account_login(tx, account.name, verifier)
                 await config.apply_account(
                     tx,
                     document,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -14,7 +13,6 @@ from recio.adapters.postgres.failures import DatabaseUnavailable
 from recio.adapters.redis.resp import CONNECT_TIMEOUT_S, connect, parse_address
 from recio.domain.errors import Broken, Unavailable
 from recio.runtime import settings
-from recio.runtime.ids import new_secret
 from recio.runtime.local import prepare
 from recio.runtime.local.embedded import EmbeddedPostgres, EmbeddedRedis
 from recio.runtime.local.options import DATABASE, UpOptions
@@ -143,25 +141,3 @@ def check_owner(url: str) -> None:
             f"--database-url: this server has our roles already and {login} did not make them: give "
             "the login that did, a superuser, or another server"
         )
-
-
-def give_passwords(owner_url: str, logins: Sequence[str], directory: Path) -> None:
-    """Give each login a password of its own and keep it where only we can read it.
-
-    The embedded server needs none: nobody else reaches its socket. A database of one's own asks.
-    """
-    directory.mkdir(mode=0o700, exist_ok=True)
-    try:
-        with psycopg.connect(owner_url, autocommit=True, connect_timeout=10) as connection:
-            for login in logins:
-                path = directory / login
-                if not path.exists():
-                    path.touch(mode=0o600)
-                    path.write_text(new_secret())
-                connection.execute(
-                    psycopg.sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                        psycopg.sql.Identifier(login), psycopg.sql.Literal(path.read_text())
-                    )
-                )
-    except psycopg.Error as error:
-        raise DatabaseUnavailable(f"cannot give the logins their passwords: {error}") from error

@@ -8,9 +8,9 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
 from recio.apps.main_app.desk import Desk, DeskPart, Person
-from recio.apps.main_app.passwords import LONGEST
 from recio.apps.main_app.sessions import COOKIE, Session
 from recio.domain.units import SECOND_US
+from recio.runtime.passwords import LONGEST
 
 router = APIRouter(tags=["session"])
 

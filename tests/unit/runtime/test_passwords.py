@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recio.apps.main_app.passwords import fresh_password, hash_password, is_password
 from recio.domain.errors import InvalidValue
+from recio.runtime.passwords import fresh_password, hash_password, is_password
 
 
 def test_only_the_password_matches_its_hash():
