@@ -15,6 +15,7 @@ writes its bill of materials (CycloneDX 1.6).
   --tag TAG           name the image (default: localhost/recio:VERSION)
   --archive FILE      also write it to FILE, as an archive that `ctr images import` reads
   --sbom FILE         write the bill of materials there (default: dist/recio-sbom.cdx.json)
+  --push              push it to the registry of its name
   --no-cache          do every step anew
 
 Variables
@@ -25,7 +26,7 @@ Variables
 
 examples
   images/build.sh
-  images/build.sh --tag registry.example.com/me/recio:1 && podman push registry.example.com/me/recio:1
+  images/build.sh --tag registry.example.com/me/recio:1 --push
   images/build.sh --archive recio.tar && sudo k3s ctr images import recio.tar
 END
 }
@@ -36,11 +37,12 @@ refuse() {
 }
 
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
-base="" build_base="" archive="" cache=() sbom=dist/recio-sbom.cdx.json tag=localhost/recio:$version
+base="" build_base="" archive="" push=no cache=() sbom=dist/recio-sbom.cdx.json tag=localhost/recio:$version
 while [ $# -gt 0 ]; do
     case $1 in
     --help | -h) usage; exit 0 ;;
     --no-cache) cache=(--no-cache); shift; continue ;;
+    --push) push=yes; shift; continue ;;
     --base | --build-base | --tag | --archive | --sbom) ;;
     *) refuse "expected an option of --help, received '$1'" ;;
     esac
@@ -163,3 +165,7 @@ echo "    compressed  $(compressed_bytes "${archive:-$work/image.tar}") bytes"
 echo "    unpacked    $(unpacked_bytes)"
 echo "    bill        $sbom"
 if [ -n "$archive" ]; then echo "    archive     $archive"; fi
+if [ "$push" = yes ]; then
+    echo "==> Pushing $tag"
+    "$engine" push "$tag"
+fi
