@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from recio.domain.account_config import AccountConfig, PaperSource, Topology
+from recio.domain.account_config import AccountConfig, Mode, PaperSource, Topology
 from recio.manifest import ServiceRow
 from recio_operator import names
 from recio_operator.differing import digest
@@ -68,6 +68,14 @@ def key_secret(config: AccountConfig) -> str:
     return reference.name if reference else names.child(config.name, "exchange-key")
 
 
+def hosted_as(config: AccountConfig, key: Key) -> Hosted:
+    """Return an account as pods with its key host it."""
+    secret = key_secret(config)
+    return Hosted(
+        name=config.name, key_secret=secret, key_checksum=digest([config.name, secret, key.digest])
+    )
+
+
 def base_children(subject: Subject) -> tuple[Object, ...]:
     """Return what an account has whatever runs: ServiceAccount and, if wanted, NetworkPolicy.
 
@@ -93,16 +101,15 @@ def config_map(subject: Subject) -> Object:
 
 def account_variables(subject: Subject) -> dict[str, str]:
     """Return the environment of the account's pods."""
-    return variables(subject.config, subject.environment, subject.release) | {
-        "RECIO_ACCOUNT": subject.name
-    }
+    shared = variables(subject.config.mode, subject.environment, subject.release)
+    return shared | {"RECIO_ACCOUNT": subject.name}
 
 
-def variables(config: AccountConfig, environment: Environment, release: Release) -> dict[str, str]:
+def variables(mode: Mode, environment: Environment, release: Release) -> dict[str, str]:
     """Return the environment that all accounts of a plane and mode share; nothing in it is secret."""
     made = {
         "RECIO_ENVIRONMENT": environment.name,
-        "RECIO_MODE": config.mode.value,
+        "RECIO_MODE": mode.value,
         "RECIO_SERIES": ",".join(environment.series),
         "RECIO_DATABASE_URL": _database_url(release, is_direct=False),
         "RECIO_DATABASE_LISTEN_URL": _database_url(release, is_direct=True),
@@ -146,7 +153,7 @@ def units(subject: Subject, topology: Topology, key: Key) -> tuple[Unit, ...]:
 def _unit(
     subject: Subject, part: str, services: tuple[ServiceRow, ...], resources: Resources, key: Key
 ) -> Unit:
-    hosted = Hosted(name=subject.name, key_secret=key_secret(subject.config), key_digest=key.digest)
+    hosted = hosted_as(subject.config, key)
     return Unit(
         name=names.child(subject.name, part),
         component=component_of(part),

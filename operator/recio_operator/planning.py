@@ -12,7 +12,6 @@ What it holds to, whatever comes together:
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
@@ -22,25 +21,21 @@ from recio.domain.account_config import AccountConfig, Mode, Topology, Trading, 
 from recio_operator import names, topology
 from recio_operator.account_status import notes, once, status_of
 from recio_operator.applying import changed, drift_notes
-from recio_operator.conditions import by_type, findings, no_environment
+from recio_operator.conditions import findings, no_environment
 from recio_operator.desired import Subject, base_children, config_map, owner_reference
 from recio_operator.effective import Reading, document_to_write, effective, read, resource_switch
+from recio_operator.gates import annotation, gates_of
 from recio_operator.leaving import Leaving, Step, has_left, is_leaving, judge_leaving
 from recio_operator.observed import KeyState, Object, Observed
 from recio_operator.plan import FinalizerStep, Note, Plan, SwitchOrder
-from recio_operator.reasons import WAITING
 from recio_operator.release import Environment, Release
 from recio_operator.rollout import (
     Gates,
     Hold,
     Settled,
     Verdict,
-    judge,
-    judge_rotation,
-    template_of,
 )
 from recio_operator.situation import Situation, as_they_are, no
-from recio_operator.times import microseconds
 from recio_operator.workloads import Arranged, arrange
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
@@ -75,7 +70,7 @@ def _first_look(observed: Observed, release: Release, reading: Reading) -> Situa
         environment=environment,
         settled=live,
         expected=len(live),
-        is_paused=_annotation(observed, names.PAUSED) == "true",
+        is_paused=annotation(observed, names.PAUSED) == "true",
         is_suspended=config is not None and config.suspend,
     )
     if config is None:
@@ -88,11 +83,6 @@ def _live(observed: Observed) -> tuple[Settled, ...]:
         (name, live) for (kind, name), live in observed.children.items() if kind == "Deployment"
     )
     return as_they_are(live for _, live in found)
-
-
-def _annotation(observed: Observed, name: str) -> str:
-    annotations = observed.document["metadata"].get("annotations") or {}
-    return str(annotations.get(name, ""))
 
 
 def _told(plan: Plan, situation: Situation, *more: Note) -> Plan:
@@ -128,7 +118,7 @@ def _work(situation: Situation, config: AccountConfig, environment: Environment)
     observed, release = situation.observed, situation.release
     counting = effective(config, observed.books)
     subject = _subject(config, environment, release, observed)
-    gates = _gates(observed, config)
+    gates = gates_of(observed, config)
     arranged = arrange(subject, observed, gates)
     document = document_to_write(counting.config, observed.books)
     plan = Plan(
@@ -161,44 +151,7 @@ def _subject(
         environment=environment,
         release=release,
         owner=owner_reference(observed.document),
-        restarted_at=_annotation(observed, names.RESTARTED_AT),
-    )
-
-
-def _gates(observed: Observed, config: AccountConfig) -> Gates:
-    before = by_type(observed.document)
-    return Gates(
-        rollout=judge(
-            config.rollout,
-            observed.books,
-            now_us=observed.now_us,
-            since_us=_since(before.get("Progressing"), WAITING, observed.now_us),
-            is_asked_for=_is_restart_asked_for(observed),
-        ),
-        rotation=judge_rotation(
-            observed.books,
-            now_us=observed.now_us,
-            since_us=_since(before.get("CredentialsValid"), {"Rotating"}, observed.now_us),
-        ),
-        has_good_key=observed.key is not None and observed.key.state is KeyState.VALID,
-    )
-
-
-def _since(condition: Object | None, reasons: AbstractSet[str], now_us: int) -> int:
-    """When a wait began that the live status tells of; a wait that begins now began now."""
-    if condition is None or condition["reason"] not in reasons:
-        return now_us
-    return microseconds(condition["lastTransitionTime"])
-
-
-def _is_restart_asked_for(observed: Observed) -> bool:
-    asked = _annotation(observed, names.RESTARTED_AT)
-    if not asked:
-        return False
-    return any(
-        template_of(one.deployment)["metadata"].get("annotations", {}).get(names.RESTARTED_AT)
-        != asked
-        for one in _live(observed)
+        restarted_at=annotation(observed, names.RESTARTED_AT),
     )
 
 
@@ -317,6 +270,6 @@ def _kept_running(situation: Situation) -> tuple[Object, ...]:
         return ()
     awake = msgspec.structs.replace(config, suspend=False)
     subject = _subject(awake, environment, situation.release, observed)
-    gates = replace(_gates(observed, awake), rollout=_CLOSED)
+    gates = replace(gates_of(observed, awake), rollout=_CLOSED)
     arranged = arrange(subject, observed, gates)
     return changed((), arranged.settled, observed.children)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from recio.domain.account_config import Pod, to_fields
 from recio.manifest import SERVICES, Scope, ServiceRow
 from recio_operator import names
-from recio_operator.differing import digest
+from recio_operator.differing import digest, quantity
 from recio_operator.observed import Object
 from recio_operator.release import HTTP_PORT, Release, Resources
 
@@ -46,11 +46,11 @@ _CONTAINER_SECURITY: Final[Object] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosted:
-    """An account as a pod hosts it. ``key_secret`` is mounted, ``key_digest`` makes pods roll."""
+    """An account as a pod hosts it: ``key_secret`` is mounted, ``key_checksum`` makes pods roll."""
 
     name: str
     key_secret: str
-    key_digest: str
+    key_checksum: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +110,27 @@ def _annotations(unit: Unit) -> dict[str, str]:
 
 
 def credentials_checksum(accounts: Iterable[Hosted]) -> str:
-    """Return what changes with the API key of any of the accounts."""
-    return digest([[account.name, account.key_secret, account.key_digest] for account in accounts])
+    """Return what changes with the API key of any of the accounts, each by itself."""
+    return ",".join(f"{account.name}={account.key_checksum}" for account in accounts)
+
+
+def hosted_checksums(deployment: Object | None) -> dict[str, str]:
+    """Return the key checksum of each account that a Deployment's pods are made for."""
+    text = _annotation(deployment, names.CREDENTIALS_CHECKSUM)
+    return dict(part.split("=", 1) for part in text.split(",") if "=" in part)
+
+
+def hosted_accounts(deployment: Object | None) -> tuple[str, ...]:
+    """Return the accounts that the pods of a pool's Deployment are made for."""
+    text = _annotation(deployment, names.POOLED_ACCOUNTS)
+    return tuple(text.split(",")) if text else ()
+
+
+def _annotation(deployment: Object | None, name: str) -> str:
+    part: Any = deployment or {}
+    for step in ("spec", "template", "metadata", "annotations"):
+        part = part.get(step) or {}
+    return str(part.get(name, ""))
 
 
 def _spec(unit: Unit, release: Release) -> Object:
@@ -136,7 +155,7 @@ def _placement(pod: Pod, release: Release) -> Object:
         {key: value for key, value in to_fields(item).items() if value != ""}
         for item in pod.tolerations
     ]
-    wanted = {
+    wanted: Object = {
         "nodeSelector": {**workloads.node_selector, **pod.node_selector},
         "tolerations": [*workloads.tolerations, *own],
         "priorityClassName": pod.priority_class_name or workloads.priority_class_name,
@@ -156,12 +175,23 @@ def _container(unit: Unit, release: Release) -> Object:
 
 
 def _resources(unit: Unit) -> Object:
-    own = unit.placement.resources
-    wanted = {
-        "requests": {**unit.resources.requests, **own.requests},
-        "limits": {**unit.resources.limits, **own.limits},
+    """The account's own over the release's; of those, none that contradicts the account's."""
+    own, given = unit.placement.resources, unit.resources
+    requests = {
+        name: text for name, text in given.requests.items() if _fits(text, own.limits.get(name))
     }
+    limits = {
+        name: text for name, text in given.limits.items() if _fits(own.requests.get(name), text)
+    }
+    wanted: Object = {"requests": requests | own.requests, "limits": limits | own.limits}
     return {key: value for key, value in wanted.items() if value}
+
+
+def _fits(request: str | None, limit: str | None) -> bool:
+    if request is None or limit is None:
+        return True
+    small, large = quantity(request), quantity(limit)
+    return small is not None and large is not None and small <= large
 
 
 def _gate(unit: Unit, release: Release) -> Object:
@@ -218,12 +248,15 @@ def _volumes(unit: Unit, release: Release) -> list[Object]:
         _secret(names.child(one.name, "database"), {"password": names.login(one.name)})
         for one in unit.accounts
     ]
+    keys = [_key(one) for one in unit.accounts]
+    if unit.component == names.POOL:
+        passwords, keys = [_of_many(one) for one in passwords], [_of_many(one) for one in keys]
     made: list[Object] = [
         {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         _projected("database", passwords),
     ]
     if unit.uses_exchange:
-        made.append(_projected(CREDENTIALS_VOLUME, [_key(one) for one in unit.accounts]))
+        made.append(_projected(CREDENTIALS_VOLUME, keys))
     if _has_redis_password(unit, release):
         secret = _secret(release.redis.password_secret, {"password": "password"})
         made.append(_projected("redis", [secret]))
@@ -238,6 +271,11 @@ def _key(account: Hosted) -> Object:
 def _secret(name: str, files: Mapping[str, str]) -> Object:
     items = [{"key": key, "path": path} for key, path in files.items()]
     return {"secret": {"name": name, "items": items}}
+
+
+def _of_many(source: Object) -> Object:
+    """In a pool one account's missing Secret must not keep the others' pod from starting."""
+    return {"secret": source["secret"] | {"optional": True}}
 
 
 def _projected(name: str, sources: list[Any]) -> Object:

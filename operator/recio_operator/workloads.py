@@ -12,13 +12,12 @@ from typing import Final
 
 from recio.domain.account_config import Topology
 from recio_operator import topology
-from recio_operator.desired import Subject, deployment, service, units
+from recio_operator.desired import Subject, deployment, hosted_as, service, units
 from recio_operator.observed import Key, KeyState, Object, Observed
-from recio_operator.pooling import hosted_accounts
 from recio_operator.replicas import may_suspend, replicas
 from recio_operator.rollout import Gates, Hold, Settled, settle
 from recio_operator.situation import Finding, yes
-from recio_operator.templates import Unit
+from recio_operator.templates import Unit, hosted_accounts, hosted_checksums
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
 
@@ -202,4 +201,11 @@ def _in_pool(subject: Subject, observed: Observed, gates: Gates, move: Move) -> 
         missing=0 if is_hosted or subject.config.suspend else 1,
         waiting=waiting,
         recheck_seconds=_LOOK_AGAIN_SECONDS if move.is_blocked else None,
+        is_rotating=is_hosted and gates.has_good_key and _holds_other_key(subject, observed, live),
     )
+
+
+def _holds_other_key(subject: Subject, observed: Observed, pool: Object | None) -> bool:
+    assert observed.key is not None
+    wanted = hosted_as(subject.config, observed.key).key_checksum
+    return hosted_checksums(pool).get(subject.name) != wanted
