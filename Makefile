@@ -37,7 +37,8 @@ test: dev ui sdk ## Run all tests (T=tests/unit for a part, ARGS="-k name")
 	echo "==> Money, schema and grants again, on PostgreSQL 15"; \
 	$(PYTHON) -m pytest $(ON_POSTGRES) -q --postgres-version 15 $(ARGS)
 ON_POSTGRES = tests/integration/adapters tests/integration/test_grants.py \
-	$(foreach part,schema access config leases gate facts fold,tests/integration/money/test_$(part).py)
+	tests/integration/runtime/test_preparing.py \
+	$(foreach part,schema access config leases gate facts fold status,tests/integration/money/test_$(part).py)
 
 .PHONY: sdk
 sdk: dev ## Install the exchange's official client, which the contract tests run against ours

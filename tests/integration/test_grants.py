@@ -85,3 +85,81 @@ def test_the_exchange_simulator_s_books_are_its_own(module_database_url):
         ).fetchall()
     assert exists == (1,)
     assert readers == []
+
+
+OPERATOR_READS = {
+    "ops.account_status",
+    "ops.breakers",
+    "ops.environments",
+    "ops.health",
+    "ops.migrations",
+    "trading.account_config",
+    "trading.account_keys",
+    "trading.account_settings",
+    "trading.accounts",
+    "trading.fleet",
+    "trading.leases",
+    "trading.orders (account, booked_qty_e2, filled_qty_e2, state)",
+    "trading.positions (account, qty_e2)",
+    "trading.switches",
+    "trading.trades (account, state)",
+}
+OPERATOR_WRITES = {
+    "trading.account_config": {"INSERT"},
+    "trading.account_keys": {"INSERT", "UPDATE", "DELETE"},
+    "trading.accounts": {"INSERT", "UPDATE"},
+    "trading.fleet": {"INSERT", "UPDATE"},
+    "trading.switches": {"INSERT", "UPDATE"},
+}
+READ = """
+    SELECT n.nspname || '.' || c.relname, has_table_privilege('recio_operator', c.oid, 'SELECT'),
+           (SELECT string_agg(a.attname, ', ' ORDER BY a.attname) FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+               AND has_column_privilege('recio_operator', c.oid, a.attnum, 'SELECT'))
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname IN ('market', 'trading', 'ops', 'exchange_sim') AND c.relkind IN ('r', 'p', 'v')
+"""
+
+
+def test_the_operator_reads_counts_and_documents_and_nothing_else(module_database_url):
+    """No fill, no posting, no intent, no market, no book of the paper exchange."""
+    with psycopg.connect(module_database_url) as connection:
+        rows = connection.execute(READ).fetchall()
+    found = {
+        name if is_whole else f"{name} ({columns})" for name, is_whole, columns in rows if columns
+    }
+    assert found == OPERATOR_READS
+
+
+def test_the_operator_writes_documents_switches_and_keys(written, module_database_url):
+    """It steers; it trades nothing and books nothing."""
+    assert written("recio_operator") == set(OPERATOR_WRITES)
+    with psycopg.connect(module_database_url) as connection:
+        for table, allowed in OPERATOR_WRITES.items():
+            found = connection.execute(
+                "SELECT word FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) word "
+                "WHERE has_table_privilege('recio_operator', %s, word)",
+                (table,),
+            ).fetchall()
+            assert {word for (word,) in found} == allowed, table
+
+
+def test_only_the_operator_may_call_what_makes_logins(module_database_url):
+    """These functions run with the rights of whoever migrated."""
+    with psycopg.connect(module_database_url) as connection:
+        callers = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname <> 'recio_owner' AND ("
+            "has_function_privilege(oid, 'ops.create_account_login(text, text)', 'EXECUTE') OR "
+            "has_function_privilege(oid, 'ops.disable_account_login(text)', 'EXECUTE'))"
+        ).fetchall()
+    assert callers == [("recio_operator",)]
+
+
+def test_every_login_may_ask_what_was_migrated(module_database_url):
+    """The gate before each service does."""
+    with psycopg.connect(module_database_url) as connection:
+        blind = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'recio%' AND rolname <> 'recio_owner' "
+            "AND NOT has_table_privilege(oid, 'ops.migrations', 'SELECT')"
+        ).fetchall()
+    assert blind == []

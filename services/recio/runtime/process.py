@@ -19,7 +19,7 @@ import uvloop
 
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.redis.bus import RedisBus
-from recio.domain.errors import Broken
+from recio.domain.errors import Broken, Unavailable
 from recio.manifest import Scope, ServiceRow
 from recio.ports import Bus, Clock, Database, Ids
 from recio.runtime import json_log, modes, settings
@@ -112,6 +112,14 @@ def read_secret(path: Path, whose: str) -> str:
         raise Broken(f"expected the password of {whose} in {path}: {error.strerror}") from error
 
 
+def _redis_password(path: Path) -> str:
+    """Without it Redis is away, which stops nothing."""
+    try:
+        return read_secret(path, "Redis")
+    except Broken as error:
+        raise Unavailable(str(error)) from error
+
+
 class Wiring(Protocol):
     """What differs between a live process and a stepped run."""
 
@@ -144,7 +152,7 @@ class LiveWiring:
             process.redis_url,
             environment=process.environment,
             jitter=ids.jitter,
-            password=partial(read_secret, Path(secret), "Redis") if secret else None,
+            password=partial(_redis_password, Path(secret)) if secret else None,
         )
         self.bus: Bus = self._redis
         self._settings = process

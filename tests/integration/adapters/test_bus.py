@@ -154,3 +154,23 @@ def test_a_reader_outlives_the_server(tmp_path_factory, runner):
 
     assert runner.run(scenario()) == [1, 2]
     server.stop()
+
+
+def test_the_password_is_asked_at_each_connection(tmp_path_factory, runner):
+    """A mounted Secret that was changed is found without a restart."""
+    server = EmbeddedRedis(tmp_path_factory.mktemp("secret"))
+    server.start()
+    words = ["wrong"]
+    bus = RedisBus(server.url, environment="paper", password=lambda: words[-1])
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("requirepass", "right")
+
+    async def scenario():
+        found = [await bus.ping()]
+        words.append("right")
+        found.append(await bus.ping())
+        await bus.close()
+        return found
+
+    assert runner.run(scenario()) == [False, True]
+    server.stop()
