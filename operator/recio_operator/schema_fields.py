@@ -17,7 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from recio.domain.risk_fields import Risk
-from recio_operator.schema_rules import Rule, rules_of, rules_of_field, rules_of_keys
+from recio_operator.schema_rules import Rule, rule_of_keys, rules_of, rules_of_field
 from recio_operator.schema_text import effect_of, manual, texts, with_choices
 
 Schema = dict[str, Any]
@@ -100,15 +100,19 @@ def _list(info: inspect.VarTupleType, text: str, effect: str) -> Schema:
 
 
 def _map(info: inspect.DictType) -> Schema:
-    assert isinstance(info.key_type, inspect.StrType)
-    assert info.key_type.max_length is not None
     value = _SCALARS[type(info.value_type)](info.value_type)
     return {
         "type": "object",
         **_present(maxProperties=info.max_length),
         "additionalProperties": value,
-        **validations([rules_of_keys(info.key_type.max_length)]),
+        **validations([_rule_of_keys(info.key_type)]),
     }
+
+
+def _rule_of_keys(key: inspect.Type) -> Rule:
+    assert isinstance(key, inspect.StrType)
+    assert key.max_length is not None
+    return rule_of_keys(key.max_length, _pattern(key) or "")
 
 
 def _integer(info: inspect.IntType) -> Schema:
@@ -116,9 +120,13 @@ def _integer(info: inspect.IntType) -> Schema:
 
 
 def _string(info: inspect.StrType) -> Schema:
-    pattern = info.pattern and info.pattern.replace(r"\Z", "$")
-    bounds = _present(minLength=info.min_length, maxLength=info.max_length, pattern=pattern)
+    bounds = _present(minLength=info.min_length, maxLength=info.max_length, pattern=_pattern(info))
     return {"type": "string", **bounds}
+
+
+def _pattern(info: inspect.StrType) -> str | None:
+    """Return the pattern as RE2 writes it."""
+    return info.pattern and info.pattern.replace(r"\Z", "$")
 
 
 def _present(**entries: object) -> Schema:

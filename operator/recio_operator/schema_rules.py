@@ -82,11 +82,13 @@ def _type_of(part: type[msgspec.Struct], name: str) -> type:
     return plain
 
 
-def rules_of_keys(longest: int) -> Rule:
-    """Return the bound of a map's keys, which OpenAPI cannot say."""
+def rule_of_keys(longest: int, pattern: str = "") -> Rule:
+    """Return the bounds of a map's keys, which OpenAPI cannot say."""
+    bounds = [f"size(key) <= {longest}", *([f"key.matches('{pattern}')"] if pattern else [])]
+    like = f" that match {pattern}" if pattern else ""
     return Rule(
-        f"self.all(key, size(key) <= {longest})",
-        f"expected keys of at most {longest} characters",
+        f"self.all(key, {' && '.join(bounds)})",
+        f"expected keys of at most {longest} characters{like}",
     )
 
 
@@ -187,7 +189,7 @@ _STRATEGY: Final = (
 
 _TOLERATION: Final = (
     Rule(
-        "self.operator == 'Exists' || (has(self.key) && self.key != '')",
+        "self.operator == 'Exists' || has(self.key)",
         "expected operator Exists, because there is no key: name a key, or tolerate every taint "
         "with operator Exists",
         field_path=".operator",

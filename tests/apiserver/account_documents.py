@@ -106,9 +106,11 @@ ACCEPTED = [
     Case("a toleration for a while", _toleration(**TAINT, tolerationSeconds=0)),
     Case("a toleration of everything", _toleration(operator="Exists")),
     Case("a toleration of an empty value", _toleration(key="a", value="")),
-    Case("quantities", _resources(cpu="100m", memory="1.5Gi", storage="2e3", other=".5")),
+    Case("quantities", _resources(
+        **{"cpu": ".5", "memory": "1.5Gi", "ephemeral-storage": "2e3"}
+    )),
     Case("sixteen labels", {"pod": {"nodeSelector": {f"k{n}": "" for n in range(16)}}}),
-    Case("a label key as long as may be", {"pod": {"nodeSelector": {"k" * 253: "v" * 63}}}),
+    Case("a label key as long as may be", {"pod": {"nodeSelector": {f"{'k' * 189}/{'k' * 63}": "v" * 63}}}),
     Case("deletion at the bounds", {"deletionTimeoutSeconds": 3600, "deletionPolicy": "Orphan"}),
 ]  # fmt: skip
 
@@ -165,6 +167,11 @@ REFUSED = [
          "spec.pod.nodeSelector"),
     Case("a label key too long", {"pod": {"nodeSelector": {"k" * 254: ""}}},
          "spec.pod.nodeSelector"),
+    Case("a label key of two words", {"pod": {"nodeSelector": {"my key": ""}}},
+         "spec.pod.nodeSelector"),
+    Case("a label of two words", {"pod": {"nodeSelector": {"k": "my node"}}},
+         "spec.pod.nodeSelector.k"),
+    Case("a toleration of no key at all", _toleration(key=""), "spec.pod.tolerations[0]"),
     Case("a label of a number", {"pod": {"nodeSelector": {"k": 1}}}, "spec.pod.nodeSelector.k"),
     Case("a toleration without a key", _toleration(value="a"), "spec.pod.tolerations[0].operator"),
     Case("a toleration of any value of one", _toleration(key="a", operator="Exists", value="b"),
@@ -176,6 +183,7 @@ REFUSED = [
          "spec.pod.tolerations[0].operator"),
     Case("a quantity as a number", _resources(cpu=1), "spec.pod.resources.requests.cpu"),
     Case("a quantity of no unit", _resources(memory="1 GB"), "spec.pod.resources.requests.memory"),
+    Case("a resource that is none", _resources(mem="1Gi"), "spec.pod.resources.requests"),
     Case("a limit as a bool", _risk(maxOpenTrades=True), "spec.risk.maxOpenTrades"),
     Case("a limit in quotes", _risk(maxOpenTrades="3"), "spec.risk.maxOpenTrades"),
     Case("a limit with a fraction", _risk(maxOpenTrades=2.5), "spec.risk.maxOpenTrades"),

@@ -27,14 +27,20 @@ def control_plane() -> Iterator[ControlPlane]:
         pytest.skip("RECIO_NO_APISERVER=1: tests against a real API server are left out")
     plane = ControlPlane(controllers=True)
     try:
+        if failure := _failure_of(plane):
+            pytest.fail(f"{failure} (RECIO_NO_APISERVER=1 leaves these tests out)", pytrace=False)
+        yield plane
+    finally:
+        plane.stop()
+
+
+def _failure_of(plane: ControlPlane) -> str:
+    """Start the servers; return why they do not run, empty if they do."""
+    try:
         plane.start()
     except (CommandFailed, TooLate) as error:
-        plane.stop()
-        pytest.fail(
-            f"no API server: {error} (RECIO_NO_APISERVER=1 leaves these tests out)", pytrace=False
-        )
-    yield plane
-    plane.stop()
+        return f"no API server: {error}"
+    return ""
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,8 @@ def _list(info: inspect.VarTupleType) -> Values:
 
 def _map(info: inspect.DictType) -> Values:
     most = info.max_length or 3
-    few = st.dictionaries(_value(info.key_type), _value(info.value_type), max_size=3)
+    keys = st.one_of(_value(info.key_type), st.sampled_from(["cpu", "memory", "mem"]))
+    few = st.dictionaries(keys, _value(info.value_type), max_size=3)
     many = st.sampled_from([most, most + 1]).map(lambda count: {f"k{n}": "1" for n in range(count)})
     return st.one_of(few, few, few, many)
 

@@ -25,7 +25,7 @@ MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
 CRDS_PATH: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 _FIRST_ERROR: Final = 400
 
 

@@ -20,6 +20,7 @@ from recio.domain.field_types import (
     Day,
     DeletionPolicy,
     Dollars,
+    LabelKey,
     LabelValue,
     Mode,
     ObjectName,
@@ -28,7 +29,6 @@ from recio.domain.field_types import (
     Quantities,
     RolloutPolicy,
     Series,
-    ShortText,
     TaintEffect,
     TolerationOperator,
     Topology,
@@ -100,7 +100,7 @@ class Rollout(Part, frozen=True, kw_only=True):
 class Toleration(Part, frozen=True, kw_only=True):
     """A Kubernetes toleration, passed on as it is."""
 
-    key: LabelValue = ""
+    key: LabelKey | None = None
     """The taint's key; left out: every key, and operator must be Exists."""
 
     operator: TolerationOperator = TolerationOperator.EQUAL
@@ -120,16 +120,16 @@ class Resources(Part, frozen=True, kw_only=True):
     """Kubernetes resource quantities by name, as quoted strings."""
 
     requests: Quantities = msgspec.field(default_factory=dict)
-    """What is reserved on the node, by resource, as text: cpu "100m", memory "256Mi"."""
+    """What is reserved on the node, as text: cpu "100m", memory "256Mi", ephemeral-storage "1Gi"."""
 
     limits: Quantities = msgspec.field(default_factory=dict)
-    """The most that is granted, by resource, as text; at least the request."""
+    """The most that is granted, as requests are written; at least the request."""
 
 
 class Pod(Part, frozen=True, kw_only=True):
     """Where and with what the account's pods run."""
 
-    node_selector: Annotated[dict[ShortText, LabelValue], Meta(max_length=16)] = msgspec.field(
+    node_selector: Annotated[dict[LabelKey, LabelValue], Meta(max_length=16)] = msgspec.field(
         default_factory=dict
     )
     """Labels that a node must have."""

@@ -137,7 +137,7 @@ def _check_pod(pod: Pod, problems: Problems) -> None:
 
 def _check_toleration(toleration: Toleration, path: str, problems: Problems) -> None:
     is_exists = toleration.operator is TolerationOperator.EXISTS
-    if not toleration.key and not is_exists:
+    if toleration.key is None and not is_exists:
         problems.add(f"{path}.operator", "Exists, because there is no key", "Equal")
     if toleration.value and is_exists:
         problems.add(f"{path}.value", "nothing with operator Exists", toleration.value)

@@ -183,7 +183,17 @@ OrdersPerMinute = Annotated[int, Meta(ge=1, le=300)]
 PriceCents = Annotated[int, Meta(ge=1, le=99)]
 StopBasisPoints = Annotated[int, Meta(ge=10, le=100)]
 ShortText = Annotated[str, Meta(max_length=253)]
-LabelValue = Annotated[str, Meta(max_length=63)]
+LabelValue = Annotated[
+    str, Meta(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?\Z")
+]
+LabelKey = Annotated[
+    str,
+    Meta(
+        max_length=253,
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?"
+        r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z",
+    ),
+]
 ObjectName = Annotated[
     str,
     Meta(
@@ -200,7 +210,8 @@ Quantity = Annotated[
         pattern=r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?\Z",
     ),
 ]
-Quantities = Annotated[dict[LabelValue, Quantity], Meta(max_length=8)]
+ResourceName = Annotated[str, Meta(max_length=63, pattern=r"^(cpu|memory|ephemeral-storage)\Z")]
+Quantities = Annotated[dict[ResourceName, Quantity], Meta(max_length=3)]
 AccountName = Annotated[
     str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
 ]

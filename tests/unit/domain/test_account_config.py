@@ -183,6 +183,7 @@ def test_all_problems_are_told_at_once():
             {"pod": {"resources": {"limits": {"memory": "1 GB"}}}},
             "spec.pod.resources.limits.memory",
         ),
+        ({"pod": {"resources": {"limits": {"mem": "1Gi"}}}}, "spec.pod.resources.limits (key)"),
         ({"image": "recio: latest"}, "spec.image"),
         (
             {"rollout": {"windows": [{"startTime": "24:00", "durationMinutes": 60}]}},
