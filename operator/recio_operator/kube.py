@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 import aiohttp
@@ -28,6 +28,8 @@ Object = dict[str, Any]
 """A Kubernetes object as a mapping."""
 
 REQUEST_TIMEOUT_S: Final = 15.0
+PAGE: Final = 250
+"""Objects in one answer of a list."""
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _FIRST_ERROR: Final = 400
@@ -83,6 +85,13 @@ KINDS: Final = {
 }
 
 
+class Listing(NamedTuple):
+    """The objects of a kind, and the version at which they were read."""
+
+    items: list[Object]
+    version: int
+
+
 class Kube:
     """One namespace of one API server."""
 
@@ -101,13 +110,40 @@ class Kube:
                 return None
             raise
 
-    async def list(self, kind: Kind, *, label_selector: str = "") -> list[Object]:
-        """Return the objects of a kind that a selector chooses."""
-        query = {"labelSelector": label_selector} if label_selector else {}
-        answer = await self._request("GET", kind.path(self.namespace), query=query)
+    @property
+    def configuration(self) -> client.Configuration:
+        """Where the API server is and who we are there; watchers connect with the same."""
+        configuration: client.Configuration = self._api.configuration
+        return configuration
+
+    async def list(
+        self, kind: Kind, *, label_selector: str = "", field_selector: str = ""
+    ) -> list[Object]:
+        """Return the objects of a kind that the selectors choose."""
+        listing = await self.listing(
+            kind, label_selector=label_selector, field_selector=field_selector
+        )
+        return listing.items
+
+    async def listing(
+        self, kind: Kind, *, label_selector: str = "", field_selector: str = ""
+    ) -> Listing:
+        """Return the same with the version of the moment, in pages: memory stays bounded."""
         # Items of a list carry no kind of their own.
         head = {"apiVersion": kind.api_version, "kind": kind.kind}
-        return [head | item for item in answer["items"]]
+        query = {"limit": str(PAGE)}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        if field_selector:
+            query["fieldSelector"] = field_selector
+        items: list[Object] = []
+        while True:
+            answer = await self._request("GET", kind.path(self.namespace), query=query)
+            items += [head | item for item in answer["items"]]
+            metadata = answer.get("metadata", {})
+            if not metadata.get("continue"):
+                return Listing(items, int(metadata.get("resourceVersion") or 0))
+            query["continue"] = metadata["continue"]
 
     async def apply(self, wanted: Mapping[str, Any], *, subresource: str = "") -> Object:
         """Make an object say what ``wanted`` says, whoever else wrote those fields."""
@@ -124,12 +160,14 @@ class Kube:
     async def create(self, wanted: Mapping[str, Any]) -> Object:
         """Make a new object; ``Conflict`` if there is one of that name."""
         kind = KINDS[wanted["kind"]]
-        return await self._request("POST", kind.path(self.namespace), body=wanted)
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._request("POST", kind.path(self.namespace), query=query, body=wanted)
 
     async def merge(self, kind: Kind, name: str, patch: Mapping[str, Any]) -> Object:
         """Patch an object; with ``metadata.resourceVersion`` in it, only if nobody was faster."""
         path = kind.path(self.namespace, name)
-        return await self._request("PATCH", path, body=patch, content_type=_MERGE)
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._request("PATCH", path, query=query, body=patch, content_type=_MERGE)
 
     async def delete(self, kind: Kind, name: str) -> bool:
         """Delete an object; return whether there was one."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from recio.domain.errors import Broken, Unavailable
+from recio.domain.errors import Broken, Rejected, Unavailable
 from recio.ports import HttpTransport
 from recio.runtime import credentials
 from recio.runtime.credentials import MARKET, Credentials
@@ -51,43 +52,62 @@ async def ensure_keys(
         if not credentials.has(directory, owner):
             made.append(owner)
         private, public = _key_pair(directory, owner)
-        key_id = await _register(http, owner, dollars, public)
+        key_id = await register(http, owner, dollars, public, name="recio up")
         credentials.write(directory, owner, Credentials(key_id, private))
     return made
 
 
 def _key_pair(directory: Path, owner: str) -> tuple[bytes, str]:
-    if credentials.has(directory, owner):
-        private = credentials.read(str(directory), owner).private_key
-        try:
-            key = load_pem_private_key(private, None)
-        except ValueError as error:
-            raise Broken(
-                f"the key in {directory / owner} does not parse: remove that directory, a new key "
-                "is made at the next start"
-            ) from error
-    else:
-        key = Ed25519PrivateKey.generate()
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return private, public.decode()
+    if not credentials.has(directory, owner):
+        return key_pair(None)
+    try:
+        return key_pair(credentials.read(str(directory), owner).private_key)
+    except Rejected as error:
+        raise Broken(
+            f"the key in {directory / owner} does not parse: remove that directory, a new key "
+            "is made at the next start"
+        ) from error
 
 
-async def _register(http: HttpTransport, owner: str, dollars: int, public: str) -> str:
+def key_pair(private: bytes | None) -> tuple[bytes, str]:
+    """Return a private key (a new one without ``private``) and its public half, both as PEM.
+
+    Raises:
+        Rejected: ``private`` is not a private key in PEM.
+    """
+    if private is None:
+        new = Ed25519PrivateKey.generate()
+        private = new.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        public = load_pem_private_key(private, None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Rejected("expected a private key in PEM without a passphrase") from error
+    return private, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+async def register(
+    http: HttpTransport, owner: str, dollars: int, public: str, *, name: str, token: str = ""
+) -> str:
+    """Make the exchange simulator know a public key; return the key's id there.
+
+    Doing it again changes nothing. ``token`` is for an exchange that other machines reach.
+
+    Raises:
+        Unavailable: the exchange does not answer, or did not take the key.
+    """
     body = msgspec.json.encode(
         {
             "account": owner,
             "initial_balance_dollars": dollars,
             "public_key_pem": public,
-            "name": "recio up",
+            "name": name,
         }
     )
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     reply = await http.request(
-        "POST",
-        "/admin/accounts",
-        {"Content-Type": "application/json"},
-        body,
-        timeout_s=REGISTER_TIMEOUT_S,
+        "POST", "/admin/accounts", headers, body, timeout_s=REGISTER_TIMEOUT_S
     )
     if reply.status not in _CREATED:
         raise Unavailable(

@@ -1,0 +1,169 @@
+"""What PostgreSQL says of all accounts: asked every few seconds with one round trip, kept, compared.
+
+Whoever changed is told of. While the database cannot be asked there are no books, and the reason is
+a text for a condition: nothing is concluded from what was known before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from recio.adapters.postgres import status
+from recio.adapters.postgres.switches import ALL_ACCOUNTS
+from recio.domain.errors import RecioError
+from recio.domain.switches import SwitchRow
+from recio.ports import Database
+from recio_operator.observed import Books, SwitchSource
+
+SETTLE_S: Final = 0.2
+"""Pokes within this time are answered together."""
+
+_log = logging.getLogger("recio.operator.books")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The books of all accounts at one moment; ``all_accounts`` are the switches over all of them.
+
+    ``key_holders`` maps the digest of an API key to the account that has claimed it, ``logins`` are
+    the accounts whose database login may log in.
+    """
+
+    accounts: Mapping[str, Books] = field(default_factory=dict)
+    all_accounts: tuple[SwitchSource, ...] = ()
+    key_holders: Mapping[str, str] = field(default_factory=dict)
+    logins: frozenset[str] = frozenset()
+
+
+async def read(database: Database) -> Snapshot:
+    """Return what the database says now.
+
+    Raises:
+        Unavailable: it cannot be asked.
+    """
+    async with database.transaction() as tx:
+        found = await status.account_statuses(tx)
+    everywhere = (row for one in found[:1] for row in one.switches if row.scope == ALL_ACCOUNTS)
+    return Snapshot(
+        accounts={one.account: _books(one) for one in found},
+        all_accounts=tuple(_source(row) for row in everywhere),
+        key_holders={one.key_sha256: one.account for one in found if one.key_sha256},
+        logins=frozenset(one.account for one in found if one.has_login),
+    )
+
+
+def _books(one: status.AccountStatus) -> Books:
+    return Books(
+        is_flat=one.is_flat,
+        live_orders=one.live_orders,
+        open_trades=one.open_trades,
+        executor=one.executor,
+        switches=tuple(_source(row) for row in one.switches),
+        has_overrides=one.has_overrides,
+        applied_spec=one.applied_spec,
+    )
+
+
+def _source(row: SwitchRow) -> SwitchSource:
+    return SwitchSource(
+        source=row.source, state=row.state, reason=row.reason, since_us=row.changed_at_us
+    )
+
+
+class BooksPoll:
+    """Keeps the newest snapshot.
+
+    Args:
+        database: under the operator's login.
+        every_s: how often to ask.
+        changed: told the accounts whose books are not what they were; all of them when the database
+            went away or came back.
+    """
+
+    def __init__(
+        self, database: Database, *, every_s: float, changed: Callable[[set[str] | None], None]
+    ) -> None:
+        self._database = database
+        self._every_s = every_s
+        self._changed = changed
+        self._poked = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._asked_at = 0.0
+        self._read_at = 0.0
+        self.snapshot: Snapshot | None = None
+        self.reason = "the database was not asked yet"
+        self.outages = 0
+        """Counts up when the database comes back: what was checked before is checked again."""
+
+    @property
+    def age_s(self) -> float:
+        """How old the snapshot is; since the start of the process if there was none."""
+        return asyncio.get_running_loop().time() - self._read_at
+
+    def poke(self) -> None:
+        """Ask again soon: something of ours changed the books."""
+        self._poked.set()
+
+    async def fresh(self) -> Snapshot | None:
+        """Return what the database says after this call, or None with ``reason`` set.
+
+        Callers that come while another waits share one question.
+        """
+        called_at = asyncio.get_running_loop().time()
+        async with self._lock:
+            if self._asked_at <= called_at:
+                await self._ask()
+        return self.snapshot
+
+    async def _ask(self) -> None:
+        self._asked_at = asyncio.get_running_loop().time()
+        try:
+            found = await read(self._database)
+        except RecioError as error:
+            self._lose(" ".join(str(error).split()))
+            return
+        before, self.snapshot, self.reason = self.snapshot, found, ""
+        self._read_at = asyncio.get_running_loop().time()
+        if before is None:
+            self.outages += 1
+            self._changed(None)
+        else:
+            self._tell(before, found)
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        self._read_at = asyncio.get_running_loop().time()
+        while True:
+            self._poked.clear()
+            await self.fresh()
+            try:
+                async with asyncio.timeout(self._every_s):
+                    await self._poked.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(SETTLE_S)
+
+    def _lose(self, reason: str) -> None:
+        was_known, self.snapshot = self.snapshot is not None, None
+        if was_known:
+            _log.warning("the database cannot be asked: %s", reason)
+        if was_known or reason != self.reason:
+            self.reason = reason
+            self._changed(None)
+
+    def _tell(self, before: Snapshot, now: Snapshot) -> None:
+        names = before.accounts.keys() | now.accounts.keys()
+        changed = {name for name in names if before.accounts.get(name) != now.accounts.get(name)}
+        changed |= before.logins ^ now.logins
+        for digest in before.key_holders.keys() | now.key_holders.keys():
+            holders = {before.key_holders.get(digest), now.key_holders.get(digest)}
+            if len(holders) > 1:
+                # Whoever waits for this key is not named here: everybody looks again.
+                self._changed(None)
+                return
+        if changed:
+            self._changed(changed)
