@@ -99,13 +99,12 @@ def _address(arguments: argparse.Namespace) -> str:
     values = settings.from_environment()
     url = arguments.database_url or values.get("RECIO_DATABASE_LISTEN_URL")
     url = url or database_url(None)
-    if psycopg.conninfo.conninfo_to_dict(url).get("user"):
-        return url
+    told = psycopg.conninfo.conninfo_to_dict(url)
     directory = values.get("RECIO_DATABASE_PASSWORDS_DIR", "")
     account = values.get("RECIO_ACCOUNT") or values.get("RECIO_ACCOUNTS", "").partition(",")[0]
-    login = arguments.login or _login(account.strip(), directory)
+    login = str(told.get("user") or arguments.login or _login(account.strip(), directory))
     own = {"user": login}
-    if directory and (Path(directory) / login).exists():
+    if directory and "password" not in told and (Path(directory) / login).exists():
         own["password"] = (Path(directory) / login).read_text().strip()
     return psycopg.conninfo.make_conninfo(url, **own)
 
