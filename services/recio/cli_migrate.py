@@ -13,6 +13,7 @@ file in RECIO_DATABASE_PASSWORDS_DIR, or is told by --login.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ EXAMPLES: Final = """examples:
 """
 PAUSE_S: Final = 1.0
 TELL_S: Final = 10.0
+ENDED: Final = 143
+"""Exit status of who was asked to end."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +69,8 @@ def database_url(given: str | None) -> str:
 
 
 def _wait(arguments: argparse.Namespace, seconds: float) -> int:
+    # The first process of a container does not even notice the signal unless it asks for it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))
     began_s = time.monotonic()
     told_s = began_s - TELL_S
     while problem := _problem(arguments):
