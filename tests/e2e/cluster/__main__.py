@@ -8,14 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
-from tests.e2e.cluster import addons, backup, binaries, images, paths
+from tests.e2e.cluster import addons, backup, binaries, choose, images, paths
 from tests.e2e.cluster.cluster import SERVERS, Cluster
 from tests.e2e.cluster.machine import NoMachine
 from tests.e2e.cluster.shell import CommandFailed, TooLate, say, tail
-
-_TOOLS_ON_PATH: Final = ("kubectl", "helm", "kubeconform", "netpol-analyzer")
 
 
 def make_binaries(options: argparse.Namespace) -> None:
@@ -41,6 +39,8 @@ def up(options: argparse.Namespace) -> None:
         addons.install_cloudnative_pg(cluster)
     if options.with_backup:
         backup.install(cluster)
+    if options.with_metrics:
+        addons.install_metrics(cluster)
     say(f"  {time.monotonic() - started:6.1f} s  in all")
 
 
@@ -52,6 +52,11 @@ def install_cnpg(_options: argparse.Namespace) -> None:
 def install_backup(_options: argparse.Namespace) -> None:
     """Install the S3 server and the barman plugin in the running cluster."""
     backup.install(Cluster())
+
+
+def install_metrics(_options: argparse.Namespace) -> None:
+    """Install metrics-server in the running cluster."""
+    addons.install_metrics(Cluster())
 
 
 def down(_options: argparse.Namespace) -> None:
@@ -79,10 +84,7 @@ def load(options: argparse.Namespace) -> None:
 def run_inside(options: argparse.Namespace) -> NoReturn:
     """Become the command, in the cluster's network."""
     cluster = Cluster()
-    found = [str(binaries.TOOLS[name].path().parent) for name in _TOOLS_ON_PATH]
-    variables = paths.environment()
-    variables["PATH"] = ":".join([*found, variables["PATH"]])
-    variables["KUBECONFIG"] = str(cluster.kubeconfig)
+    variables = paths.environment() | choose.SourceCluster().variables()
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
         raise CommandFailed("expected a command: run -- kubectl get pods")
@@ -130,6 +132,8 @@ def parser() -> argparse.ArgumentParser:
     one = command("up", up, "boot a fresh cluster, unless one runs")
     one.add_argument("--without-cnpg", action="store_true", help="leave CloudNativePG out")
     one.add_argument("--with-backup", action="store_true", help="S3 server and barman plugin too")
+    one.add_argument("--with-metrics", action="store_true", help="metrics-server (kubectl top) too")
+    command("metrics", install_metrics, "install metrics-server, for kubectl top")
     command("backup", install_backup, "install an S3 server and the barman plugin")
     command("cnpg", install_cnpg, "install CloudNativePG in the running cluster")
     command("down", down, "end the cluster and remove everything but the caches")

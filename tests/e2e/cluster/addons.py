@@ -24,6 +24,16 @@ def install_basics(cluster: Cluster) -> None:
         cluster.wait_for_rollout("deployment/coredns", "kube-system")
 
 
+def install_metrics(cluster: Cluster) -> None:
+    """Install metrics-server, which ``kubectl top`` asks, and wait for it."""
+    with stage("metrics-server"):
+        cluster.ensure_images("metrics-server")
+        text = (_MANIFESTS / "metrics-server.yaml").read_text()
+        image = images.all_images()["metrics-server"].full_name
+        cluster.apply(yaml.safe_load_all(text.replace("METRICS_SERVER_IMAGE", image)))
+        cluster.wait_for_rollout("deployment/metrics-server", "kube-system")
+
+
 def install_cloudnative_pg(cluster: Cluster) -> None:
     """Install CloudNativePG's operator and wait until it takes a ``Cluster``."""
     with stage("CloudNativePG"):

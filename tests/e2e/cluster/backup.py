@@ -1,7 +1,7 @@
 """Backups to S3 in the test cluster: CloudNativePG's barman plugin and an S3 server over a volume.
 
-The plugin wants two certificates, which its release leaves to cert-manager; here they come from an
-authority of the test's own.
+The plugin wants two certificates, which its release leaves to cert-manager; here they are made
+as cert-manager would.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 import yaml
 from tests.e2e.cluster import binaries, images, paths
 from tests.e2e.cluster.addons import CNPG_NAMESPACE
-from tests.e2e.cluster.certificates import Authority, Pair
+from tests.e2e.cluster.certificates import Pair, self_signed
 from tests.e2e.cluster.cluster import Cluster
 from tests.e2e.cluster.shell import stage
 
@@ -43,14 +43,12 @@ def s3_server() -> list[dict[str, object]]:
 def plugin(pki: Path) -> list[dict[str, object]]:
     """Return the plugin's release with our images and certificates."""
     release = (binaries.source_of("plugin-barman-cloud") / "manifest.yaml").read_text()
-    authority = Authority(pki)
+    server = self_signed(pki, "barman-cloud", names=("barman-cloud",))
+    client = self_signed(pki, "barman-cloud-client")
     return [
         *rewritten(release),
-        _secret(
-            "barman-cloud-server-tls",
-            authority.issue("server", "barman-cloud", names=("barman-cloud",)),
-        ),
-        _secret("barman-cloud-client-tls", authority.issue("client", "barman-cloud-client")),
+        _secret("barman-cloud-server-tls", server),
+        _secret("barman-cloud-client-tls", client),
     ]
 
 

@@ -136,8 +136,16 @@ _TOOLS: Final = (
         module="github.com/np-guard/netpol-analyzer",
         command="/cmd/netpolicy",
     ),
+    Tool(
+        name="metrics-server",
+        folder="metrics-server",
+        module="sigs.k8s.io/metrics-server",
+        command="/cmd/metrics-server",
+    ),
 )
 TOOLS: Final = {tool.name: tool for tool in _TOOLS}
+ON_PATH: Final = ("kubectl", "helm", "kubeconform", "netpol-analyzer")
+"""What a person or a test calls by name."""
 
 
 class UnknownTool(ValueError):

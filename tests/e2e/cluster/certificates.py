@@ -89,22 +89,27 @@ class Authority:
                 x509.NameAttribute(NameOID.COMMON_NAME, common_name),
             ]
         )
-        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = (
-            _builder(subject, self._certificate.subject, key.public_key())
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(both), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-                critical=False,
-            )
-        )
-        if names:
-            alternative = x509.SubjectAlternativeName([_general_name(name) for name in names])
-            builder = builder.add_extension(alternative, critical=False)
+        builder = _leaf(subject, self._certificate.subject, key.public_key(), names)
+        key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(key_id, critical=False)
         _write(pair, builder.sign(self._key, hashes.SHA256()), key)
         return pair
+
+
+def self_signed(directory: Path, common_name: str, names: Sequence[str] = ()) -> Pair:
+    """Return a certificate that vouches for itself, made if it is not there.
+
+    For programs that are handed the other side's very certificate to trust: they ask for one whose
+    issuer is its own name.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    pair = Pair(directory / f"{common_name}.crt", directory / f"{common_name}.key")
+    if not pair.certificate.exists():
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        builder = _leaf(subject, subject, key.public_key(), names)
+        _write(pair, builder.sign(key, hashes.SHA256()), key)
+    return pair
 
 
 def signing_key(directory: Path) -> Pair:
@@ -141,6 +146,22 @@ def _builder(
         .not_valid_before(now - BACKDATED)
         .not_valid_after(now + LIFETIME)
     )
+
+
+def _leaf(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, names: Sequence[str]
+) -> x509.CertificateBuilder:
+    both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    builder = (
+        _builder(subject, issuer, key)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(both), critical=False)
+    )
+    if names:
+        alternative = x509.SubjectAlternativeName([_general_name(name) for name in names])
+        builder = builder.add_extension(alternative, critical=False)
+    return builder
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:

@@ -114,6 +114,12 @@ def _programs() -> Iterable[Image]:
         config=oci.Config(user=nobody, entrypoint=("/manager",)),
         programs=(("/manager", "plugin-barman-cloud"),),
     )
+    yield Image(
+        name="metrics-server",
+        tag=_version("metrics-server"),
+        config=oci.Config(user=nobody, entrypoint=("/metrics-server",)),
+        programs=(("/metrics-server", "metrics-server"),),
+    )
 
 
 def _services() -> Iterable[Image]:
