@@ -6,7 +6,7 @@ generation only when nothing of the document is held back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from recio.domain.account_config import Trading
@@ -14,7 +14,7 @@ from recio_operator.conditions import by_type, conditions
 from recio_operator.observed import Books, Object, SwitchSource
 from recio_operator.plan import Note
 from recio_operator.reasons import REASONS
-from recio_operator.situation import Finding, Situation
+from recio_operator.situation import Finding, Situation, no
 from recio_operator.times import rfc3339
 
 _SOURCES_SHOWN: Final = 8
@@ -102,8 +102,27 @@ def _note(finding: Finding) -> Note:
     return Note(kind=kind, reason=finding.reason, message=finding.message or reason.meaning)
 
 
-def differing_status(wanted: Object, live: Object) -> Iterator[str]:
-    """Yield the names of the fields in which two statuses differ."""
-    for key in wanted.keys() | live.keys():
-        if wanted.get(key) != live.get(key):
-            yield key
+def with_failure(status: Object | None, document: Object, message: str, *, now_us: int) -> Object:
+    """Return a status that says that carrying out the plan failed.
+
+    Args:
+        status: what the plan wanted to say; None: what stands there already.
+        document: the resource with its live status.
+        message: what the API server or the database said.
+        now_us: the time of the look.
+    """
+    made = status or document.get("status") or {}
+    failed = no("ApplyRefused", message)
+    said = {
+        one["type"]: one
+        for one in conditions({"Ready": failed, "Reconciled": failed}, document, now_us=now_us)
+    }
+    kept = [said.get(one["type"], one) for one in made.get("conditions", [])]
+    live = document.get("status") or {}
+    effective = live.get("effectiveGeneration")
+    rest = {key: value for key, value in made.items() if key != "effectiveGeneration"}
+    return (
+        rest
+        | ({} if effective is None else {"effectiveGeneration": effective})
+        | {"conditions": kept or list(said.values())}
+    )

@@ -228,7 +228,9 @@ def _leave(observed: Observed, release: Release, reading: Reading) -> Plan:
     name = observed.document["metadata"]["name"]
     is_hosted = Topology.POOLED in topology.present(observed, name)
     own = tuple(key for key in observed.children if key[0] == "Deployment" and _is_own(key[1]))
-    leaving = judge_leaving(observed, has_pods=bool(own or observed.pods or is_hosted))
+    # A pool's pod goes on for the others; what counts is whether it hosts this account.
+    has_pods = bool(own or is_hosted or set(observed.pods) - {names.POOL})
+    leaving = judge_leaving(observed, has_pods=has_pods)
     if leaving.step is Step.GONE:
         return _gone(observed, leaving, own)
     situation = replace(
