@@ -91,7 +91,7 @@ secret() {
 
 build() {
     case $engine in
-    docker) DOCKER_BUILDKIT=1 docker build "${arguments[@]}" . ;;
+    docker) DOCKER_BUILDKIT=1 BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build "${arguments[@]}" . ;;
     podman | buildah) "$engine" build --layers --format oci --timestamp "$epoch" "${arguments[@]}" . ;;
     esac
 }
@@ -132,10 +132,16 @@ copy_sbom() {
     buildah)
         local container
         container=$(buildah from --pull-never "$tag")
-        cat "$(buildah mount "$container")$path" >"$sbom"
+        buildah run "$container" -- cat "$path" >"$sbom"
         buildah rm "$container" >/dev/null
         ;;
     esac
+}
+
+# GNU's date, else BSD's.
+created() {
+    local format=+%Y-%m-%dT%H:%M:%SZ
+    date -u -d "@$epoch" "$format" 2>/dev/null || date -u -r "$epoch" "$format"
 }
 
 engine=${ENGINE:-$(find_engine)}
@@ -150,7 +156,7 @@ trap 'rm -rf "$work"' EXIT
 arguments=(--file images/Containerfile --tag "$tag" "${cache[@]}"
     --build-arg "SOURCE_DATE_EPOCH=$epoch" --build-arg "VERSION=$version"
     --build-arg "REVISION=$revision"
-    --build-arg "CREATED=$(date -u -d "@$epoch" +%Y-%m-%dT%H:%M:%SZ)")
+    --build-arg "CREATED=$(created)")
 if [ -n "$base" ]; then arguments+=(--build-arg "BASE=$base"); fi
 if [ -n "${build_base:-$base}" ]; then arguments+=(--build-arg "BUILD_BASE=${build_base:-$base}"); fi
 secrets

@@ -24,6 +24,7 @@ in_container() {
 # buildah cannot run with a read-only root: the same by hand, in namespaces of our own.
 in_namespaces() {
     local container root
+    [ "$(id -u)" = 0 ] || { echo "images/smoke.sh: with buildah it needs root" >&2; exit 2; }
     container=$(buildah from --pull-never "$image")
     # shellcheck disable=SC2064  # the container of now
     trap "buildah rm '$container' >/dev/null" EXIT
