@@ -62,7 +62,7 @@ def conditions(found: Mapping[str, Finding], live: Object, *, now_us: int) -> li
             "observedGeneration": generation,
             "lastTransitionTime": _since(finding, before.get(kind), now_us),
             "reason": _known(finding.reason),
-            "message": finding.message[:MESSAGE_CHARACTERS],
+            "message": (finding.message or REASONS[finding.reason].meaning)[:MESSAGE_CHARACTERS],
         }
         for kind, finding in found.items()
     ]

@@ -12,8 +12,9 @@ kept in an annotation, tells.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +39,7 @@ api/openapi-spec, ``x-kubernetes-list-map-keys`` (read November 2026). Both kind
 entry: an element has one of the two."""
 _DEFAULTS: Final = {"protocol": "TCP"}
 _QUANTITIES: Final = frozenset({"requests", "limits"})
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _POWERS: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _SUFFIXES: Final[Mapping[str, Decimal]] = {
     **{letter: Decimal(10) ** power for letter, power in _POWERS.items()},
@@ -124,7 +126,4 @@ def quantity(text: str) -> Decimal | None:
 
 
 def _decimal(text: str, factor: Decimal) -> Decimal | None:
-    try:
-        return Decimal(text) * factor
-    except InvalidOperation:
-        return None
+    return Decimal(text) * factor if _NUMBER.fullmatch(text) else None

@@ -12,7 +12,7 @@ from recio_operator.observed import KeyState, Object, Observed
 
 def replicas(observed: Observed, live: Object | None, *, is_suspended: bool) -> int:
     """Return how many pods a Deployment of the account may have now."""
-    present = 1 if live is None else int(live["spec"].get("replicas", 1))
+    present = 1 if live is None else min(1, live["spec"].get("replicas", 1))
     if not observed.is_database_known:
         return present if is_suspended or is_key_of_another(observed) else 1
     if is_key_of_another(observed):

@@ -149,6 +149,7 @@ class World:
 
     @property
     def name(self) -> str:
+        """The account's name."""
         return str(self.document["metadata"]["name"])
 
     def observed(self) -> Observed:
@@ -333,10 +334,12 @@ class Desk:
 
     @property
     def pool_name(self) -> str:
+        """What the pool is called."""
         return names.pool(self.environment, self.worlds[0].document["spec"]["mode"])
 
     @property
     def pool(self) -> Object | None:
+        """The live Deployment of the pool."""
         return self.children.get(("Deployment", self.pool_name))
 
     def plan(self) -> PoolPlan:
