@@ -8,7 +8,7 @@ import tomllib
 
 import pytest
 import yaml
-from tests.unit.chart import rendering
+from tests.unit.chart import documentation, rendering
 
 SCHEMA = json.loads((rendering.CHART / "values.schema.json").read_text())
 VALUES = (rendering.CHART / "values.yaml").read_text()
@@ -214,3 +214,38 @@ def test_the_chart_has_the_version_of_the_product():
     chart = yaml.safe_load((rendering.CHART / "Chart.yaml").read_text())
     project = tomllib.loads((rendering.ROOT / "pyproject.toml").read_text())["project"]
     assert chart["appVersion"] == project["version"]
+
+
+def shown(value):
+    """Return a default as the table shows it."""
+    return f"`{json.dumps(value)}`" if value != "" else '`""`'
+
+
+def rows():
+    """Yield the lines of the table of values."""
+    given = yaml.safe_load(VALUES)
+    profiles = [
+        yaml.safe_load((rendering.CHART / "profiles" / f"{name}.yaml").read_text())
+        for name in ("small", "standard", "ha")
+    ]
+    for path, schema in leaves(SCHEMA):
+        if path == "global" or path.startswith("accounts.resources.services."):
+            continue
+        found = [looked_up(tree, path) for tree in (given, *profiles)]
+        default = shown(found[0]) if found[0] is not None else " / ".join(map(shown, found[1:]))
+        if isinstance(found[0], dict) and path.startswith("environments"):
+            default = ", ".join(found[0])
+        yield f"| `{path}` | {schema['description']} | {default} |"
+
+
+def looked_up(tree, path):
+    """Return what stands at a path, or None."""
+    for name in path.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
+
+
+def test_the_documented_values_are_those_of_the_chart():
+    """Rule: the table in docs/chart.md has every value with its default (UPDATE_GOLDEN=1 writes)."""
+    head = ["| value | what for | default (small / standard / ha) |", "|---|---|---|"]
+    documentation.check("values", "\n".join([*head, *rows()]))
