@@ -33,8 +33,8 @@ def up(options: argparse.Namespace) -> None:
     cluster, started = Cluster(), time.monotonic()
     if not cluster.is_running():
         cluster.boot()
-        addons.install_basics(cluster)
-        say(f"  {time.monotonic() - started:6.1f} s  booted")
+    addons.install_basics(cluster)
+    say(f"  {time.monotonic() - started:6.1f} s  booted")
     if not options.without_cnpg:
         addons.install_cloudnative_pg(cluster)
     if options.with_backup:

@@ -127,7 +127,7 @@ class SourceCluster:
         """Boot it, unless it runs."""
         if not self.cluster.is_running():
             self.cluster.boot()
-            addons.install_basics(self.cluster)
+        addons.install_basics(self.cluster)
         addons.install_cloudnative_pg(self.cluster)
 
     def with_backup(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from tests.e2e.cluster import arguments, binaries, images, node, paths
 from tests.e2e.cluster.arguments import Credentials
 from tests.e2e.cluster.machine import NODE_ADDRESS, Machine
 from tests.e2e.cluster.node import NodeFiles
-from tests.e2e.cluster.shell import CommandFailed, TooLate, run, stage, tail, wait_for
+from tests.e2e.cluster.shell import CommandFailed, TooLate, only_one, run, stage, tail, wait_for
 
 API_PORT: Final = 6443
 _ETCD_PORT: Final = 2379
@@ -61,28 +62,34 @@ class Cluster:
         """
         self._programs = binaries.ensure(*PROGRAMS)
         archives = images.ensure(*images.NEEDED)
-        self.down()
-        with stage("machine: namespaces, mounts, network"):
-            self.machine.start(images.pause())
-            self._configure()
-        self._start_api()
-        with stage("containerd: image store"):
-            self._renew_store(archives)
-        self._start_rest()
+        with self._alone():
+            self.machine.remove()
+            with stage("machine: namespaces, mounts, network"):
+                self.machine.start(images.pause())
+                self._configure()
+            self._start_api()
+            with stage("containerd: image store"):
+                self._renew_store(archives)
+            self._start_rest()
 
     def reboot(self) -> None:
         """Pull the plug and start again with the same disk."""
         self._programs = binaries.ensure(*PROGRAMS)
-        with stage("power off"):
-            self.machine.power_off()
-        with stage("machine: namespaces, mounts, network"):
-            self.machine.start(images.pause())
-        self._start_api()
-        self._start_rest()
+        with self._alone():
+            with stage("power off"):
+                self.machine.power_off()
+            with stage("machine: namespaces, mounts, network"):
+                self.machine.start(images.pause())
+            self._start_api()
+            self._start_rest()
 
     def down(self) -> None:
         """End everything and remove it; nothing happens if there is nothing."""
-        self.machine.remove()
+        with self._alone():
+            self.machine.remove()
+
+    def _alone(self) -> AbstractContextManager[None]:
+        return only_one(paths.cache() / ".cluster.lock")
 
     def restart_apiserver(self) -> None:
         """Stop kube-apiserver and start it again."""
@@ -107,7 +114,13 @@ class Cluster:
         for name in ("admin", "node", *_CLIENTS):
             self._write_kubeconfig(name)
         pause = images.all_images()["pause"].full_name
-        node.write(self._files, paths.image_store(), self._state / "pki", pause)
+        node.write(
+            self._files,
+            image_store=paths.image_store(),
+            pki=self._state / "pki",
+            pause=pause,
+            control_group=self.machine.control_group,
+        )
         for name in node.volume_names():
             folder = self._state / "volumes" / name
             folder.mkdir(parents=True)
@@ -183,12 +196,13 @@ class Cluster:
 
     def _import_missing(self, archives: Iterable[Path]) -> None:
         record = paths.image_store() / "imported.json"
-        known: list[str] = json.loads(record.read_text()) if record.exists() else []
-        for archive in archives:
-            if archive.name not in known:
-                self.load(archive)
-                known.append(archive.name)
-                record.write_text(json.dumps(known))
+        with only_one(paths.cache() / ".images.lock"):
+            known: list[str] = json.loads(record.read_text()) if record.exists() else []
+            for archive in archives:
+                if archive.name not in known:
+                    self.load(archive)
+                    known.append(archive.name)
+                    record.write_text(json.dumps(known))
 
     def load(self, archive: Path) -> str:
         """Import an OCI or Docker archive, so that pods find its images; return their names."""

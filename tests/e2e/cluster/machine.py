@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.cluster import paths, processes
+from tests.e2e.cluster.binaries import content_key
 from tests.e2e.cluster.processes import Process
 from tests.e2e.cluster.shell import CommandFailed, TooLate, run, tail, wait_for
 
 NODE_ADDRESS: Final = "10.99.0.1"
-CONTROL_GROUP: Final = "recio"
 CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
 COVERED: Final = ("/run", "/var")
 """Folders of this machine that the cluster's machine sees differently."""
@@ -44,6 +44,11 @@ class Machine:
         self.state = state or paths.node()
 
     @property
+    def control_group(self) -> str:
+        """The name of its control groups: another state folder is another machine."""
+        return f"recio-{content_key([str(self.state)])}"
+
+    @property
     def _pid_file(self) -> Path:
         return self.state / "pids" / "machine"
 
@@ -64,7 +69,7 @@ class Machine:
         for folder in ("pids", "logs"):
             (self.state / folder).mkdir(parents=True, exist_ok=True)
         for group in control_group_roots():
-            (group / CONTROL_GROUP).mkdir(exist_ok=True)
+            (group / self.control_group).mkdir(exist_ok=True)
         log = self.state / "logs" / "machine.log"
         outer = processes.start(
             [
@@ -131,7 +136,7 @@ class Machine:
         if first is not None:
             first.kill()
         self._pid_file.unlink(missing_ok=True)
-        remove_control_groups()
+        remove_control_groups(self.control_group)
 
     def remove(self) -> None:
         """End everything inside and delete the state. Nothing happens if there is nothing."""
@@ -164,10 +169,10 @@ def control_group_roots() -> list[Path]:
     return sorted(path for path in hierarchies if not path.is_symlink())
 
 
-def remove_control_groups() -> None:
-    """Remove the cluster's control groups, deepest first."""
+def remove_control_groups(name: str) -> None:
+    """Remove the control groups of this name, deepest first."""
     for root in control_group_roots():
-        top = root / CONTROL_GROUP
+        top = root / name
         if top.exists():
             wait_for(
                 f"end of {top}", functools.partial(_is_removed, top), timeout_seconds=_END_SECONDS

@@ -14,7 +14,7 @@ from typing import Final
 
 import yaml
 from tests.e2e.cluster.arguments import DNS_SERVICE, POD_RANGE
-from tests.e2e.cluster.machine import CONTROL_GROUP, NODE_ADDRESS
+from tests.e2e.cluster.machine import NODE_ADDRESS
 
 NODE_NAME: Final = "node1"
 SOCKET: Final = "/run/containerd/containerd.sock"
@@ -52,14 +52,16 @@ class NodeFiles:
         return self.folder / "resolv.conf"
 
 
-def write(files: NodeFiles, image_store: Path, pki: Path, pause: str) -> None:
+def write(
+    files: NodeFiles, *, image_store: Path, pki: Path, pause: str, control_group: str
+) -> None:
     """Write every configuration file of the node."""
     files.cni.mkdir(parents=True, exist_ok=True)
     (files.cni / "10-recio.conflist").write_text(network())
     programs = next((path for path in CNI_PROGRAMS if Path(path).is_dir()), CNI_PROGRAMS[0])
     files.containerd.write_text(containerd(image_store, files.cni, programs=programs, pause=pause))
     files.resolv_conf.write_text("nameserver 127.0.0.1\n")
-    files.kubelet.write_text(kubelet(pki, files.resolv_conf))
+    files.kubelet.write_text(kubelet(pki, files.resolv_conf, control_group))
 
 
 def containerd(image_store: Path, cni: Path, *, programs: str, pause: str) -> str:
@@ -99,7 +101,7 @@ def network() -> str:
     return json.dumps({"cniVersion": "1.0.0", "name": "recio", "plugins": [plugin]}, indent=1)
 
 
-def kubelet(pki: Path, resolv_conf: Path) -> str:
+def kubelet(pki: Path, resolv_conf: Path, control_group: str) -> str:
     """Return kubelet's configuration."""
     configuration = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -117,7 +119,7 @@ def kubelet(pki: Path, resolv_conf: Path) -> str:
         "resolvConf": str(resolv_conf),
         "containerRuntimeEndpoint": f"unix://{SOCKET}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{CONTROL_GROUP}",
+        "cgroupRoot": f"/{control_group}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "oomScoreAdj": 0,

@@ -85,10 +85,10 @@ class Process:
 def load(path: Path) -> Process | None:
     """Return the process that a file names, if it still runs."""
     try:
-        pid, start_ticks = path.read_text().split()
+        pid, start_ticks = (int(word) for word in path.read_text().split())
     except (FileNotFoundError, ValueError):
         return None
-    process = Process(int(pid), int(start_ticks))
+    process = Process(pid, start_ticks)
     return process if process.is_alive() else None
 
 
