@@ -159,9 +159,7 @@ def system(kubectl: Kubectl, values: dict[str, Any], cnpg: None) -> System:  # n
     """The shared release, installed unless it is there, and a first account on it, measured."""
     release = Release(kubectl, values)
     made = System(kubectl, release, Books(kubectl, f"{release.fullname}-db"), MEASURED)
-    if release.is_there():
-        release.upgrade()
-    else:
+    if not release.is_there():
         _install(made)
     made.until_all_ready()
     return made

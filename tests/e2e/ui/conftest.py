@@ -151,6 +151,14 @@ class Desk:
         """Run a statement as the owner, as another service would."""
         return self.run(self._sql(text, params))
 
+    def execute(self, text: str) -> None:
+        """Run a statement without rows as the owner."""
+        self.run(self._execute(text))
+
+    async def _execute(self, text: str) -> None:
+        async with self._owner.transaction() as tx:
+            await tx.execute(text)
+
     async def _sql(self, text: str, params: tuple[object, ...]) -> list[tuple[Any, ...]]:
         async with self._owner.transaction() as tx:
             return await tx.fetch(text, *params)

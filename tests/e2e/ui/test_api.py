@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
+from recio.domain.units import SECOND_US
 from recio.runtime.ids import SystemIds
 from recio.testing.scripted_market import strike_row
 
@@ -424,3 +426,24 @@ def test_a_second_trade_in_a_market_is_foretold(desk, client, add_trade):
     desk.market(91_300)
     refusals = client.post("/api/preview", json=wish()).json()["refusals"]
     assert any("trade 5" in text for text in refusals)
+
+
+def test_an_account_that_nobody_announced_is_found(desk, client):
+    """The hint may be lost with the change feed; the names are read again every ten seconds."""
+    for statement in (
+        "ALTER TABLE trading.account_config DISABLE TRIGGER row_change",
+        (
+            "INSERT INTO trading.accounts (account, environment, mode, created_at)"
+            " SELECT 'paper-two', environment, mode, created_at FROM trading.accounts"
+        ),
+        (
+            "INSERT INTO trading.account_config SELECT 'paper-two', 1,"
+            """ jsonb_set(document, '{metadata,name}', '"paper-two"'), applied_at"""
+            " FROM trading.account_config"
+        ),
+    ):
+        desk.execute(statement)
+    deadline_us = desk.clock.wall_us() + 30 * SECOND_US
+    while client.get("/api/settings", params={"account": "paper-two"}).status_code != 200:
+        assert desk.clock.wall_us() < deadline_us, "the account was not found"
+        time.sleep(0.2)

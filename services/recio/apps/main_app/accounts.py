@@ -2,7 +2,8 @@
 
 Nothing is read while nobody looks: a hint only marks a section of an account as stale, and a
 browser that looks at the account makes the stale sections be read, at most ten times a second. A
-hint can be lost with the bus, so what is looked at is read again every ten seconds besides.
+hint can be lost with the bus, so what is looked at is read again every ten seconds besides, and so
+are the names of the accounts.
 Documents (see ``board``), all under ``account/<name>/``:
 
     whole  money  automation  decision  switches  settings  trade/<id>  stop/<id>  value/<id>  intent/<id>
@@ -152,6 +153,7 @@ class Accounts:
             if self._clock.wall_us() >= whole_us + BACKSTOP_S * SECOND_US:
                 whole_us = self._clock.wall_us()
                 self._stale.update({account: set(ALL) for account in self._watched})
+                await self._look_for_others()
             await self._refresh_watched()
             await self._clock.sleep_wall(PAUSE_S)
 
@@ -192,6 +194,17 @@ class Accounts:
             if valuation.is_held(trade)
         }
         self._board.replace(f"account/{account}/value/", values)
+
+    async def _look_for_others(self) -> None:
+        """Accounts are made while nobody looks, and the hint may have been lost."""
+        try:
+            async with self._database.transaction() as tx:
+                rows = await tx.fetch("SELECT account FROM trading.accounts")
+        except Unavailable as error:
+            self._answers(str(error))
+            return
+        if {name for (name,) in rows} != self.environments.keys():
+            self._is_list_stale = True
 
     async def _refresh_watched(self) -> None:
         try:
