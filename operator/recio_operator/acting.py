@@ -80,6 +80,8 @@ class Actor:
             except RecioError as error:
                 _log.warning("account %s: %s", name, error)
                 outcome.problems.append(error)
+        if outcome.prepared:
+            await self.books.fresh(name)
         return outcome
 
     async def finish(self, seen: Observed, plan: Plan, *, is_safe: bool) -> None:
@@ -181,7 +183,6 @@ class Actor:
             self.cluster.answered(api.SECRETS, held)
         await self.records.set_login(name, password)
         self.checked_logins[name] = self.books.outages
-        await self.books.fresh()
         return True
 
     async def _make_key(self, seen: Observed, _plan: Plan) -> bool:
@@ -218,7 +219,6 @@ class Actor:
             )
         else:
             return False
-        await self.books.fresh()
         return True
 
     async def _claim_key(self, seen: Observed, plan: Plan) -> bool:
@@ -231,7 +231,8 @@ class Actor:
             # Nobody is left to trade with it.
             await self.records.leave(holder)
             holder = await self.records.claim_key(name, plan.claims_key)
-        await self.books.fresh()
+        if holder is not None:
+            await self.books.fresh(holder)
         return True
 
     def _secret(self, seen: Observed, part: str, values: dict[str, str | bytes]) -> Object:

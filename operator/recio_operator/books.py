@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,14 +39,14 @@ class Snapshot:
     logins: frozenset[str] = frozenset()
 
 
-async def read(database: Database) -> Snapshot:
-    """Return what the database says now.
+async def read(database: Database, accounts: Sequence[str] | None = None) -> Snapshot:
+    """Return what the database says now of these accounts (None: of all).
 
     Raises:
         Unavailable: it cannot be asked.
     """
     async with database.transaction() as tx:
-        found = await status.account_statuses(tx)
+        found = await status.account_statuses(tx, accounts)
     everywhere = (row for one in found[:1] for row in one.switches if row.scope == ALL_ACCOUNTS)
     return Snapshot(
         accounts={one.account: _books(one) for one in found},
@@ -91,9 +91,9 @@ class BooksPoll:
         self._every_s = every_s
         self._changed = changed
         self._poked = asyncio.Event()
-        self._lock = asyncio.Lock()
-        self._asked_at = 0.0
         self._read_at = 0.0
+        self._fresher: set[str] = set()
+        """Accounts that were asked about while all of them were: what is known of them is newer."""
         self.snapshot: Snapshot | None = None
         self.reason = "the database was not asked yet"
         self.outages = 0
@@ -108,24 +108,31 @@ class BooksPoll:
         """Ask again soon: something of ours changed the books."""
         self._poked.set()
 
-    async def fresh(self) -> Snapshot | None:
-        """Return what the database says after this call, or None with ``reason`` set.
-
-        Callers that come while another waits share one question.
-        """
-        called_at = asyncio.get_running_loop().time()
-        async with self._lock:
-            if self._asked_at <= called_at:
-                await self._ask()
-        return self.snapshot
+    async def fresh(self, account: str) -> None:
+        """Ask about one account now: something of ours changed its books, or depends on them."""
+        before = self.snapshot
+        if before is None:
+            await self._ask()
+            return
+        try:
+            found = await read(self._database, (account,))
+        except RecioError as error:
+            self._lose(" ".join(str(error).split()))
+            return
+        if self.snapshot is not None:
+            self._fresher.add(account)
+            self.snapshot = _with(self.snapshot, account, found)
 
     async def _ask(self) -> None:
-        self._asked_at = asyncio.get_running_loop().time()
+        self._fresher.clear()
         try:
             found = await read(self._database)
         except RecioError as error:
             self._lose(" ".join(str(error).split()))
             return
+        if self.snapshot is not None:
+            for name in self._fresher:
+                found = _with(found, name, _only(self.snapshot, name))
         before, self.snapshot, self.reason = self.snapshot, found, ""
         self._read_at = asyncio.get_running_loop().time()
         if before is None:
@@ -139,7 +146,7 @@ class BooksPoll:
         self._read_at = asyncio.get_running_loop().time()
         while True:
             self._poked.clear()
-            await self.fresh()
+            await self._ask()
             try:
                 async with asyncio.timeout(self._every_s):
                     await self._poked.wait()
@@ -167,3 +174,25 @@ class BooksPoll:
                 return
         if changed:
             self._changed(changed)
+
+
+def _with(snapshot: Snapshot, account: str, found: Snapshot) -> Snapshot:
+    """Return a snapshot in which one account is as it was found now."""
+    accounts = {name: one for name, one in snapshot.accounts.items() if name != account}
+    holders = {key: name for key, name in snapshot.key_holders.items() if name != account}
+    return Snapshot(
+        accounts={**accounts, **found.accounts},
+        all_accounts=found.all_accounts if found.accounts else snapshot.all_accounts,
+        key_holders={**holders, **found.key_holders},
+        logins=(snapshot.logins - {account}) | found.logins,
+    )
+
+
+def _only(snapshot: Snapshot, account: str) -> Snapshot:
+    """Return what a snapshot says of one account."""
+    return Snapshot(
+        accounts={name: one for name, one in snapshot.accounts.items() if name == account},
+        all_accounts=snapshot.all_accounts,
+        key_holders={key: name for key, name in snapshot.key_holders.items() if name == account},
+        logins=snapshot.logins & {account},
+    )

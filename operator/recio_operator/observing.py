@@ -56,7 +56,7 @@ class Observer:
             return None
         if "deletionTimestamp" in document["metadata"]:
             # Whether it may go is decided on what is so now, not on what was a moment ago.
-            await self.books.fresh()
+            await self.books.fresh(name)
         return await self._observed(document)
 
     async def pool(self, place: tuple[Environment, Mode]) -> ObservedPool:

@@ -272,6 +272,12 @@ class World:
             cursor = connection.execute(sql, params)
             return cursor.fetchall() if cursor.description else []
 
+    def admin(self, sql: str) -> None:
+        """Tell the server something from another database than ours."""
+        url = psycopg.conninfo.make_conninfo(self.owner_url, dbname="postgres")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(sql)
+
     def versions(self) -> dict[tuple[str, str], str]:
         """Return the version of every object of the namespace that the operator may write."""
         return {

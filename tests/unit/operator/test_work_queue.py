@@ -19,6 +19,7 @@ class Work:
         self.answers = {}
 
     async def __call__(self, key):
+        """Work on a key."""
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

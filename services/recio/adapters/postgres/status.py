@@ -34,6 +34,7 @@ _STATUSES: Final = """
            WHERE o.account = s.account ORDER BY generation DESC LIMIT 1) e ON true
       LEFT JOIN trading.account_config d
              ON d.account = s.account AND d.generation = e.resource_generation
+     WHERE %s::text[] IS NULL OR s.account = ANY(%s::text[])
      ORDER BY s.account
 """
 _SWITCHES: Final = """
@@ -68,11 +69,16 @@ class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
     has_login: bool
 
 
-async def account_statuses(tx: Transaction) -> list[AccountStatus]:
-    """Return every account, by name, in one round trip."""
-    accounts, switches = await tx.fetch_many(Query(_STATUSES), Query(_SWITCHES, (None, None)))
+async def account_statuses(
+    tx: Transaction, accounts: Sequence[str] | None = None
+) -> list[AccountStatus]:
+    """Return these accounts (None: every one), by name, in one round trip."""
+    names = None if accounts is None else list(accounts)
+    found, switches = await tx.fetch_many(
+        Query(_STATUSES, (names, names)), Query(_SWITCHES, (names, names))
+    )
     by_scope = _by_scope(switches)
-    return [_status(row, by_scope) for row in accounts]
+    return [_status(row, by_scope) for row in found]
 
 
 async def switches_of(
