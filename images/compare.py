@@ -18,6 +18,7 @@ class Archive:
     """An OCI archive, opened to be read."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._tar = tarfile.open(path)  # noqa: SIM115  (as long as the program)
         index = json.loads(self._read("index.json"))
         self.manifest_digest: str = index["manifests"][0]["digest"]
@@ -37,7 +38,7 @@ class Archive:
     def _read(self, name: str) -> bytes:
         found = self._tar.extractfile(name)
         if found is None:
-            raise SystemExit(f"compare: {self._tar.name} has no {name}: expected an OCI archive")
+            raise SystemExit(f"compare: {self._path} has no {name}: expected an OCI archive")
         return found.read()
 
 

@@ -133,14 +133,14 @@ def python_components(library: Path, hashes: dict[str, str]) -> Iterator[Compone
 def licences(found: Distribution) -> dict[str, Any]:
     """Return what the metadata says: an SPDX expression, else a name, else nothing."""
     told = found.metadata
-    if expression := told.get("License-Expression"):
+    for expression in told.get_all("License-Expression") or []:
         return {"licenses": [{"expression": expression}]}
     names = [
         line.removeprefix(_CLASSIFIER)
         for line in told.get_all("Classifier") or []
         if line.startswith(_CLASSIFIER)
     ]
-    own = (told.get("License") or "").strip()
+    own = "".join(told.get_all("License") or []).strip()
     if not names and own and len(own) <= LONGEST_LICENCE_NAME:
         names = [own]
     return {"licenses": [{"license": {"name": name}} for name in names]} if names else {}

@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -76,10 +77,10 @@ def modules(package: str) -> Iterator[str]:
 def binaries() -> str:
     """Load the compiled halves of the libraries."""
     import psycopg  # noqa: PLC0415
-    import uvloop  # noqa: PLC0415
 
     assert psycopg.pq.__impl__ == "binary", psycopg.pq.__impl__
-    return f"psycopg {psycopg.__version__} binary, uvloop {uvloop.__version__}"
+    importlib.import_module("uvloop")
+    return f"psycopg {psycopg.__version__} binary, uvloop {version('uvloop')}"
 
 
 def migrations() -> str:
