@@ -1,4 +1,8 @@
-"""Where commands find the database: an option, a variable, or the local run's own server."""
+"""Where commands find the database: an option, a variable, or the local run's own server.
+
+In a container of a release the variables name the server and a file holds the login's password, so
+that `kubectl exec deploy/recio-main-app -- recio accounts` needs no option.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from recio.adapters.postgres.database import PostgresDatabase
+from recio.cli_login import direct_address, logged_in
 from recio.domain.errors import Broken, Rejected
 from recio.ports import Clock, Database
 from recio.runtime import settings
@@ -35,9 +40,12 @@ def url(arguments: argparse.Namespace) -> str:
     Raises:
         Rejected: none is given and no local run is there.
     """
-    given = arguments.database_url or settings.from_environment().get("RECIO_DATABASE_URL")
+    if arguments.database_url:
+        return str(arguments.database_url)
+    values = settings.from_environment()
+    given = direct_address(values)
     if given:
-        return str(given)
+        return logged_in(given, values) if "RECIO_DATABASE_PASSWORDS_DIR" in values else given
     local = EmbeddedPostgres(arguments.state / "postgres")
     if not local.is_answering():
         raise Rejected(

@@ -16,11 +16,9 @@ import argparse
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Final
 
-import psycopg
-
+from recio.cli_login import direct_address, logged_in
 from recio.domain.errors import Unavailable
 from recio.runtime import settings
 
@@ -102,25 +100,5 @@ def _problem(arguments: argparse.Namespace) -> str:
 def _address(arguments: argparse.Namespace) -> str:
     """Return the address under a login of ours: of the server itself rather than of a pooler."""
     values = settings.from_environment()
-    url = arguments.database_url or values.get("RECIO_DATABASE_LISTEN_URL")
-    url = url or database_url(None)
-    told = psycopg.conninfo.conninfo_to_dict(url)
-    directory = values.get("RECIO_DATABASE_PASSWORDS_DIR", "")
-    account = values.get("RECIO_ACCOUNT") or values.get("RECIO_ACCOUNTS", "").partition(",")[0]
-    login = str(told.get("user") or arguments.login or _login(account.strip(), directory))
-    own = {"user": login}
-    if directory and "password" not in told and (Path(directory) / login).exists():
-        own["password"] = (Path(directory) / login).read_text().strip()
-    return psycopg.conninfo.make_conninfo(url, **own)
-
-
-def _login(account: str, directory: str) -> str:
-    if account:
-        return f"recio_account_{account}"
-    files = sorted(Path(directory).glob("recio_*")) if directory else []
-    if len(files) != 1:
-        raise settings.SettingsInvalid(
-            "the address names no login: expected --login, RECIO_ACCOUNT, or one file in "
-            f"RECIO_DATABASE_PASSWORDS_DIR, received {len(files)}"
-        )
-    return files[0].name
+    url = arguments.database_url or direct_address(values) or database_url(None)
+    return logged_in(url, values, login=arguments.login or "")
