@@ -31,6 +31,7 @@ from recio.runtime.metrics import ProcessMetrics
 from recio.runtime.service import AsgiApp, Service, ServiceContext
 
 RECOVERY_PAUSE_S: Final = 0.5
+RECOVERY_PAUSE_MOST_S: Final = 5.0
 TELL_S: Final = 30.0
 """How often the log says again what a start waits for."""
 
@@ -134,20 +135,35 @@ class Host:
     async def _patiently(self, hosted: Hosted, step: Callable[[], Awaitable[None]]) -> bool:
         """Take a step of the start as often as it needs; tell whether it came to its end."""
         clock = asyncio.get_running_loop().time
-        told_s = -TELL_S
+        told_s, pause_s = -TELL_S, RECOVERY_PAUSE_S
         while not self._stop.is_set():
             try:
-                await step()
+                if not await self._unless_stopped(step):
+                    return False
             except Unavailable as error:
                 hosted.waiting_for = str(error)
                 if clock() >= told_s + TELL_S:
                     told_s = clock()
                     _log.warning("%s cannot start yet: %s", hosted.name, error)
-                await self._pause(RECOVERY_PAUSE_S)
+                await self._pause(pause_s)
+                pause_s = min(2 * pause_s, RECOVERY_PAUSE_MOST_S)
             else:
                 hosted.waiting_for = "waits for the other services of the process"
                 return True
         return False
+
+    async def _unless_stopped(self, step: Callable[[], Awaitable[None]]) -> bool:
+        """Take a step to its end, and tell whether it came to it: a stop cuts it."""
+        stepping = asyncio.create_task(_as_coroutine(step), name="start")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        try:
+            await asyncio.wait([stepping, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not stepping.done():
+                return False
+            await stepping
+            return True
+        finally:
+            await _cancel([stepping, stopping])
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

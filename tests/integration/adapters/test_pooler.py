@@ -22,6 +22,7 @@ from recio.adapters.postgres import leases
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.postgres.failures import DatabaseRejected, DatabaseUnavailable
 from recio.ports import Query
+from recio.runtime.local.embedded import EmbeddedPostgres
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no pgbouncer on this machine")
@@ -54,6 +55,7 @@ class Pooler:
             "auth_file": directory / "users",
             "pool_mode": "transaction",
             "default_pool_size": 2,
+            "server_login_retry": 1,
         }
         if version() >= FOLLOWS_PREPARED:
             self._settings["max_prepared_statements"] = prepared
@@ -78,9 +80,9 @@ class Pooler:
             time.sleep(0.01)
 
     def stop(self):
-        """Stop it."""
-        self._process.terminate()
-        self._process.wait(START_S)
+        """End it: since 1.23 its polite ways wait for the clients."""
+        self._process.kill()
+        self._process.wait()
 
     def url(self, database, login):
         """Return the address of a login through it."""
@@ -234,3 +236,51 @@ def test_a_lease_names_the_connection_that_lasts(make, runner, database):
         return unseen, seen, taken
 
     assert runner.run(scenario()) == ((1, None), (1, None), 2)
+
+
+def test_a_server_that_is_away_behind_the_pooler_is_unavailable(runner, request, servers_directory):
+    """Whatever code the pooler gives its own errors: a failover ends no process."""
+    server = EmbeddedPostgres(
+        servers_directory / "behind",
+        version=request.config.getoption("--postgres-version"),
+        settings=("fsync=off",),
+    )
+    server.start()
+    errors = []
+
+    async def turn(port):
+        try:
+            return (await ask(port, "SELECT count(*) FROM things WHERE id > %s", 0))[0][0]
+        except DatabaseUnavailable as error:
+            errors.append(str(error))
+            return None
+
+    async def scenario(url):
+        port = PostgresDatabase(url, listen_dsn=server.url(), timeout_s=3)
+        found = [await turn(port)]
+        server.stop(is_immediate=True)
+        deadline = time.monotonic() + 6
+        while time.monotonic() < deadline:
+            found.append(await turn(port))
+            await asyncio.sleep(0.05)
+        server.start()
+        async with asyncio.timeout(60):
+            while (again := await turn(port)) is None:
+                await asyncio.sleep(0.05)
+        await port.close()
+        return found, again
+
+    with (
+        psycopg.connect(server.url(), autocommit=True) as owner,
+        tempfile.TemporaryDirectory(prefix="recio-", ignore_cleanup_errors=True) as directory,
+    ):
+        owner.execute(f"CREATE ROLE {LOGIN} LOGIN")
+        owner.execute("CREATE TABLE things (id bigint); GRANT SELECT ON things TO PUBLIC")
+        made = Pooler(server, Path(directory), 0)
+        made.start()
+        found, again = runner.run(scenario(made.url("postgres", LOGIN)))
+        made.stop()
+    server.stop(is_immediate=True)
+    assert found[0] == again == 0
+    assert set(found[1:]) == {None}
+    assert any("server login has been failing" in error or "no answer" in error for error in errors)

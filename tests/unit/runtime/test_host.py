@@ -162,6 +162,69 @@ def test_recovery_waits_for_a_database_that_is_not_there_yet(runner, monkeypatch
     assert next(failures, "used up") == "used up"
 
 
+def test_a_start_says_what_it_waits_for_and_tells_the_log_once(runner, monkeypatch, caplog):
+    """Alive, not ready, and the probe has the reason; nothing is given up."""
+    monkeypatch.setattr(hosting, "RECOVERY_PAUSE_S", 0.001)
+    monkeypatch.setattr(hosting, "RECOVERY_PAUSE_MOST_S", 0.001)
+    failures = iter(range(20))
+    reasons = []
+
+    async def recover():
+        number = next(failures, None)
+        if number is not None:
+            raise Unavailable(f"no exchange ({number})")
+
+    async def scenario():
+        made = host()
+        running = asyncio.ensure_future(made.run())
+        async with asyncio.timeout(20):
+            while not made.app.hosted[0].is_started:
+                reasons.append(made.app.hosted[0].readiness().reason)
+                await asyncio.sleep(0)
+        made.stop()
+        return await running
+
+    with app(service(recover=recover)):
+        assert runner.run(scenario()) == 0
+    assert "starting: no exchange (19)" in reasons
+    assert len([line for line in caplog.records if "cannot start yet" in line.message]) == 1
+
+
+def test_what_a_service_is_handed_may_come_late(runner, monkeypatch):
+    """Its context waits for the database as its recovery does."""
+    monkeypatch.setattr(hosting, "RECOVERY_PAUSE_S", 0.001)
+    failures = iter([Unavailable("no market time")])
+
+    async def make_context(_row, _account):
+        if (error := next(failures, None)) is not None:
+            raise error
+
+    async def scenario():
+        made = host(make_context=make_context)
+        running = await started(made)
+        made.stop()
+        return await running
+
+    with app(service()):
+        assert runner.run(scenario()) == 0
+
+
+def test_a_recovery_that_hangs_does_not_hold_a_stop_up(runner):
+    """A pod that is told to end ends, whatever it waits for."""
+
+    async def scenario():
+        made = host()
+        running = asyncio.ensure_future(made.run())
+        async with asyncio.timeout(5):
+            while made.app.hosted[0].service is None:
+                await asyncio.sleep(0.005)
+            made.stop()
+            return await running
+
+    with app(service(recover=asyncio.Event().wait)):
+        assert runner.run(scenario()) == 0
+
+
 @pytest.mark.parametrize("error", [Broken("impossible"), ValueError("x"), None])
 def test_a_task_that_ends_stops_the_process(runner, error):
     """Stopping is safe, because starting is recovery."""

@@ -2,7 +2,9 @@
 
 By SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html): what a constraint, a
 policy, a trigger or a bad value refuses is ``Rejected``; what passes by itself (connection, restart,
-lock, deadlock, resources) is ``Unavailable``; a statement that can never be right is ``Broken``.
+lock, deadlock, resources) is ``Unavailable``; a statement that can never be right is ``Broken``. An
+error that ended the connection (FATAL) is ``Unavailable`` whatever its code: PgBouncer gives 08P01
+to all of its own.
 """
 
 from __future__ import annotations
@@ -72,11 +74,18 @@ class DatabaseBroken(Broken):
 
 
 def failure(
-    sqlstate: str, message: str, *, constraint: str = "", statement: str = ""
+    sqlstate: str,
+    message: str,
+    *,
+    constraint: str = "",
+    statement: str = "",
+    is_fatal: bool = False,
 ) -> DatabaseRejected | DatabaseUnavailable | DatabaseBroken:
     """Return the exception for a server error."""
     about = f" in: {_shortened(statement)}" if statement else ""
     text = f"PostgreSQL {sqlstate}: {message}{about}"
+    if is_fatal:
+        return DatabaseUnavailable(text, sqlstate=sqlstate)
     if _is_rejected(sqlstate):
         return DatabaseRejected(text, sqlstate=sqlstate, constraint=constraint)
     if _is_unavailable(sqlstate, message):

@@ -46,6 +46,7 @@ SPINS: Final = 150
 """How often a blocking session looks for its answer before it sleeps: an answer takes some 100 µs,
 being woken up costs as much again."""
 
+_FATAL: Final = frozenset({"FATAL", "PANIC"})
 _AUTO: Final = adapt.PyFormat.AUTO
 _SYNC: Final = pq.ExecStatus.PIPELINE_SYNC
 _FAILED: Final = pq.ExecStatus.FATAL_ERROR
@@ -207,15 +208,23 @@ class Session:
         message = _field(result, pq.DiagnosticField.MESSAGE_PRIMARY)
         detail = _field(result, pq.DiagnosticField.MESSAGE_DETAIL)
         constraint = _field(result, pq.DiagnosticField.CONSTRAINT_NAME)
-        if ends_session(sqlstate, message):
+        is_fatal = _field(result, pq.DiagnosticField.SEVERITY) in _FATAL
+        if is_fatal or ends_session(sqlstate, message):
             self.close()
         text = f"{message} ({detail})" if detail else message
         return failure(
-            sqlstate, text, constraint=constraint, statement=culprit.sql if culprit else ""
+            sqlstate,
+            text,
+            constraint=constraint,
+            statement=culprit.sql if culprit else "",
+            is_fatal=is_fatal,
         )
 
     def _lost(self, error: Exception) -> DatabaseUnavailable:
         said = self._pgconn.get_error_message() if self.is_open else ""
+        if self._waiting is not None and self._waiting.error is not None:
+            # Its last word: what follows is only that it hung up.
+            said = _field(self._waiting.error, pq.DiagnosticField.MESSAGE_PRIMARY)
         self.close()
         return DatabaseUnavailable(f"the connection to PostgreSQL broke: {said or error}".strip())
 
@@ -302,14 +311,18 @@ class AsyncSession(Session):
             is_done = self._waiting is not None and self._take(self._waiting)
             self._deliver_notifications()
         except psycopg.OperationalError as error:
-            self._fail(self._lost(error))
+            # Taken aside, so that closing does not answer for it with less than we know.
+            arrived, self._arrived = self._arrived, None
+            lost = self._lost(error)
+            self._arrived = arrived
+            self._fail(lost)
             return
         if is_done and self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
     def _on_timeout(self) -> None:
-        self.close()
         self._fail(DatabaseUnavailable(f"no answer from PostgreSQL within {self._timeout_s} s"))
+        self.close()
 
     def _fail(self, error: Exception) -> None:
         if self._arrived is not None and not self._arrived.done():

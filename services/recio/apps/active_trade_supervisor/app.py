@@ -66,10 +66,12 @@ class ActiveTrades:
 
     async def recover(self) -> None:
         """Read the account, its trades and its stops."""
+        # Read first: however often that is tried, the journal begins once.
+        async with self._context.database.transaction() as tx:
+            stops = await decisions.read_stops(tx, self._account)
         started = StopStarted(at_us=self._context.clock.market_us(), account=self._account)
         self._journal.append(started)
-        async with self._context.database.transaction() as tx:
-            self._take(Restored(await decisions.read_stops(tx, self._account)))
+        self._take(Restored(stops))
         self._take(Tick(self._context.clock.market_us()))
         await self._read_rules()
         await self._read_trades()

@@ -80,6 +80,9 @@ class AutoEntry:
 
     async def recover(self) -> None:
         """Read the account, its trades and attempts, and the spike alert's state."""
+        # Read first: however often that is tried, the journal begins once.
+        async with self._context.database.transaction() as tx:
+            spikes = await decisions.read_spikes(tx, self._account)
         self._journal.append(
             EntryStarted(
                 at_us=self._context.clock.market_us(),
@@ -87,8 +90,7 @@ class AutoEntry:
                 slippage_cents=self._settings.slippage_cents,
             )
         )
-        async with self._context.database.transaction() as tx:
-            self._take(Restored(await decisions.read_spikes(tx, self._account)))
+        self._take(Restored(spikes))
         await self._read_rules()
         await self._read_books()
 

@@ -38,16 +38,16 @@ class AccountSync:
         self._trouble = ""
 
     async def recover(self) -> None:
-        """Open the books at the first start, and read back what happened since the last fact."""
-        while True:
-            try:
-                await self._reconciler.open_books()
-                await self._read_back()
-            except (Unavailable, Rejected) as error:
-                self._context.log.warning("cannot reconcile yet: %s", error)
-                await self._context.clock.sleep_wall(1.0)
-            else:
-                return
+        """Open the books at the first start, and read back what happened since the last fact.
+
+        Raises:
+            Unavailable: not now. A refusal passes as well, when the key or the document is mended.
+        """
+        try:
+            await self._reconciler.open_books()
+            await self._read_back()
+        except Rejected as error:
+            raise Unavailable(f"cannot reconcile yet: {error}") from error
 
     async def follow(self) -> None:
         """Book what the private stream tells, as it tells it."""

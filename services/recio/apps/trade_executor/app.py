@@ -66,8 +66,8 @@ class Executor:
         if not self._is_recovered:
             await self._doubt_what_was_claimed()
             self._is_recovered = True
-        self._say("")
         await self._work(self._epoch)
+        self._say("")
 
     async def renew(self) -> None:
         """Renew the lease for ever; losing it stops all sending at once."""
