@@ -70,6 +70,13 @@ render: dev ## Write the parts of docs/ that follow from the code
 bench: dev ui ## Run a benchmark of docs/performance.md (B=name, ARGS=…; without B: their names)
 	@$(PYTHON) -m benchmarks $(B) $(ARGS)
 
+##@ Kubernetes
+
+.PHONY: image
+image: ## Build the container image and look at it from inside (ARGS="--archive FILE")
+	@images/build.sh $(ARGS)
+	@images/smoke.sh
+
 ##@ Maintain
 
 .PHONY: apt
@@ -77,9 +84,13 @@ apt: ## Install the Debian packages that tests need, if they are missing
 	@tools/apt.sh
 
 .PHONY: lock
-lock: dev ## Resolve pyproject.toml anew into the two lock files (UPGRADE=1 for newer versions)
+lock: dev ## Resolve pyproject.toml anew into the lock files (UPGRADE=1 for newer versions)
 	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) --all-extras -o requirements-dev.lock pyproject.toml
 	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) --extra local -o requirements.lock pyproject.toml
+	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) -c requirements-dev.lock --extra operator \
+		-o requirements-image.lock pyproject.toml
+	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) -c requirements-dev.lock --group build \
+		-o requirements-build.lock
 LOCK_OPTIONS = --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(if $(UPGRADE),--upgrade)
 

@@ -3,6 +3,8 @@
 #   chromium and fonts   the page is tested in a real browser
 #   tzdata               New York's clock decides which event is open
 #   postgresql-15        the oldest PostgreSQL that the migrations support
+#   pgbouncer            transactions go through a pooler in a cluster
+#   shellcheck           the scripts of images/ and k8s/ are tested with it
 set -eu
 
 is_there() {
@@ -15,7 +17,7 @@ if ! command -v apt-get >/dev/null 2>&1; then
 fi
 
 missing=""
-for package in fonts-dejavu-core fonts-liberation tzdata; do
+for package in fonts-dejavu-core fonts-liberation tzdata pgbouncer shellcheck; do
     is_there "$package" || missing="$missing $package"
 done
 if ! command -v chromium >/dev/null 2>&1 && ! command -v chromium-browser >/dev/null 2>&1; then

@@ -170,6 +170,8 @@ def test_no_path_of_somebody_s_machine():
     [
         "requirements.lock",
         "requirements-dev.lock",
+        "requirements-image.lock",
+        "requirements-build.lock",
         "ui/package-lock.json",
         "tests/contract/typescript/package-lock.json",
     ],
@@ -182,18 +184,25 @@ def test_lock_files_name_no_index(name):
     assert re.findall(r"https?://[^\s\"]+|--index-url|--extra-index-url", text) == []
 
 
-def test_both_lock_files_agree():
+LOCKS = ("requirements.lock", "requirements-image.lock", "requirements-build.lock")
+
+
+def pins(name):
+    """Return the versions that a lock file pins."""
+    text = (ROOT / name).read_text()
+    return dict(re.findall(r"^([a-z0-9_.-]+)==([^\s;]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_lock_files_agree(name):
     """What the tests ran on is what a person gets."""
-    pins = [
-        dict(re.findall(r"^([a-z0-9_.-]+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE))
-        for name in ("requirements.lock", "requirements-dev.lock")
-    ]
-    assert {name: pins[1].get(name) for name in pins[0]} == pins[0]
+    tested = pins("requirements-dev.lock")
+    assert {package: tested.get(package) for package in pins(name)} == pins(name)
 
 
 def test_every_locked_package_has_a_hash():
     """Nothing is installed that was not seen before."""
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements-dev.lock", *LOCKS):
         for entry in re.split(r"\n(?=\S)", (ROOT / name).read_text()):
             if "==" in entry.partition("\n")[0]:
                 assert "--hash=sha256:" in entry, entry.partition("\n")[0]
