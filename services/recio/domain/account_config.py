@@ -250,7 +250,7 @@ def _document(kind: str, name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
 def _without_none(value: Any) -> Any:  # noqa: ANN401  # a decoded document holds anything
     if isinstance(value, dict):
         return {key: _without_none(item) for key, item in value.items() if item is not None}
-    return [_without_none(item) for item in value] if isinstance(value, list) else value
+    return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _open_document(document: object, kind: str, problems: Problems) -> tuple[str, object]:

@@ -10,6 +10,7 @@ A rule is not tried where one of its fields has a problem already.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -85,9 +86,14 @@ def immutable_values(spec: AccountSpec) -> Iterator[tuple[str, Any]]:
         yield ".".join(spelled), msgspec.to_builtins(part)
 
 
-def encoded_names(part: msgspec.Struct | type[msgspec.Struct]) -> dict[str, str]:
+def encoded_names(part: msgspec.Struct | type[msgspec.Struct]) -> Mapping[str, str]:
     """Return the document's spelling of each field, by its name here."""
-    return {field.name: field.encode_name for field in msgspec.structs.fields(part)}
+    return _encoded_names(part if isinstance(part, type) else type(part))
+
+
+@cache
+def _encoded_names(kind: type[msgspec.Struct]) -> Mapping[str, str]:
+    return {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
 
 
 def _check_mode(name: str, spec: AccountSpec, raw: object, problems: Problems) -> None:

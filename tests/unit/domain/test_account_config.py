@@ -312,6 +312,16 @@ def test_a_configuration_survives_the_round_trip(spec):
         assert accounts.parse_account(yaml.safe_load(yaml.safe_dump(written))) == config
 
 
+def test_what_is_left_out_of_a_list_item_stays_out():
+    """A toleration without an effect is written without one, not with null."""
+    config = accounts.parse_account(document({"pod": {"tolerations": [{"operator": "Exists"}]}}))
+
+    written = accounts.to_document(config)
+
+    assert accounts.parse_account(written) == config
+    assert "effect" not in written["spec"]["pod"]["tolerations"][0]
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
