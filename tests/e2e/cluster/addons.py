@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import yaml
-from tests.e2e.cluster import binaries, images, node, paths
+from tests.e2e.cluster import binaries, images, paths
 from tests.e2e.cluster.cluster import Cluster
 from tests.e2e.cluster.shell import CommandFailed, stage, wait_for
 
@@ -19,8 +19,8 @@ def install_basics(cluster: Cluster) -> None:
     with stage("name server, volumes"):
         text = (_MANIFESTS / "coredns.yaml").read_text()
         image = images.all_images()["coredns"].full_name
-        objects = list(yaml.safe_load_all(text.replace("COREDNS_IMAGE", image)))
-        cluster.apply([*objects, *node.volumes()])
+        cluster.apply(yaml.safe_load_all(text.replace("COREDNS_IMAGE", image)))
+        cluster.renew_volumes()
         cluster.wait_for_rollout("deployment/coredns", "kube-system")
 
 
@@ -35,9 +35,11 @@ def install_metrics(cluster: Cluster) -> None:
 
 
 def install_cloudnative_pg(cluster: Cluster) -> None:
-    """Install CloudNativePG's operator and wait until it takes a ``Cluster``."""
+    """Install CloudNativePG's operator, unless it is there, and wait until it takes a database."""
     with stage("CloudNativePG"):
         cluster.ensure_images("cloudnative-pg", "postgresql", "pgbouncer")
+        if _takes_a_database(cluster):
+            return
         cluster.apply(cloudnative_pg())
         cluster.wait_for_rollout("deployment/cnpg-controller-manager", CNPG_NAMESPACE)
         wait_for(

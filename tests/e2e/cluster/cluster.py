@@ -7,6 +7,7 @@ unpacked in containerd's own store.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -122,9 +123,7 @@ class Cluster:
             control_group=self.machine.control_group,
         )
         for name in node.volume_names():
-            folder = self._state / "volumes" / name
-            folder.mkdir(parents=True)
-            folder.chmod(0o777)
+            self._empty_volume(name)
 
     def _credentials(self) -> Credentials:
         known_as = ("127.0.0.1", NODE_ADDRESS, arguments.KUBERNETES_SERVICE)
@@ -225,6 +224,21 @@ class Cluster:
         """Apply objects server-side."""
         text = yaml.safe_dump_all(objects)
         self.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", given=text)
+
+    def renew_volumes(self) -> None:
+        """Empty the volumes whose claims are gone, so that they can be claimed again."""
+        told = json.loads(self.kubectl("get", "persistentvolumes", "--output=json"))
+        for volume in told["items"]:
+            if volume["status"].get("phase") == "Released":
+                self.kubectl("delete", "persistentvolume", volume["metadata"]["name"])
+                self._empty_volume(volume["metadata"]["name"])
+        self.apply(node.volumes())
+
+    def _empty_volume(self, name: str) -> None:
+        folder = self._state / "volumes" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
 
     def wait_for_rollout(self, kind: str, namespace: str, timeout_seconds: float = 120.0) -> None:
         """Wait until a Deployment or the like has what it asks for.

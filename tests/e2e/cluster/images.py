@@ -217,6 +217,7 @@ def _ensure(image: Image, *, again: bool) -> Path:
     if again or not archive.exists():
         with only_one(paths.images() / f".{image.name}.lock"):
             if again or not archive.exists():
+                say(f"  make     image {image.full_name}")
                 with stage(f"image {image.full_name}"):
                     _make(image, archive)
                 say(f"           {archive.stat().st_size / 1e6:.0f} MB {archive}")

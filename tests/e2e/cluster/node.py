@@ -172,7 +172,7 @@ def volumes() -> list[dict[str, object]]:
     """Return the default storage class and the volumes of it, made in advance.
 
     A volume is a folder. That a claim is served needs no provisioner, no image and no waiting; a
-    volume that was released is not given out again.
+    volume that was released is given out again after ``Cluster.renew_volumes``.
     """
     labels = {"app.kubernetes.io/part-of": "recio-test-cluster"}
     storage_class: dict[str, object] = {
