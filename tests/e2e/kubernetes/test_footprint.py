@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.cluster.machine import CONTROL_GROUP, control_group_roots
+from tests.e2e.cluster.machine import control_group_roots
 
 MEBI = 2**20
 NODE_MILLICORES = 2_000
@@ -47,7 +47,7 @@ def row(pod):
 def used_bytes(uid: str) -> int:
     """Return a pod's memory that cannot be given back: without what the kernel may drop."""
     for root in control_group_roots():
-        for folder in (root / CONTROL_GROUP).rglob(f"pod{uid}"):
+        for folder in root.glob(f"recio*/**/pod{uid}"):
             if (folder / "memory.stat").exists():
                 return _working_set(folder)
     return 0
