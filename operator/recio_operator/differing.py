@@ -77,21 +77,25 @@ def is_as_applied(wanted: Object, live: Object | None) -> bool:
 
 
 def _holds(key: str, wanted: object, live: object) -> bool:
-    if isinstance(wanted, Mapping):
+    if isinstance(wanted, dict):
         return _holds_map(key, wanted, live)
     if isinstance(wanted, list | tuple):
         return _holds_list(key, wanted, live)
-    return wanted == live and isinstance(wanted, bool) == isinstance(live, bool)
+    return bool(wanted == live) and isinstance(wanted, bool) == isinstance(live, bool)
 
 
-def _holds_map(key: str, wanted: Mapping[str, Any], live: object) -> bool:
+def _holds_map(key: str, wanted: Object, live: object) -> bool:
     if not wanted:
-        return live is None or isinstance(live, Mapping)
-    if not isinstance(live, Mapping):
+        return live is None or isinstance(live, dict)
+    if not isinstance(live, dict):
         return False
     if key in _QUANTITIES:
         return all(name in live and _same(value, live[name]) for name, value in wanted.items())
-    return all(_holds(name, value, live.get(name)) for name, value in wanted.items())
+    for name, value in wanted.items():
+        found = live.get(name)
+        if value is not found and not _holds(name, value, found):
+            return False
+    return True
 
 
 def _holds_list(key: str, wanted: Sequence[Any], live: object) -> bool:
@@ -100,7 +104,7 @@ def _holds_list(key: str, wanted: Sequence[Any], live: object) -> bool:
     if not isinstance(live, list | tuple):
         return False
     merge = _MERGE_KEYS.get(key, ())
-    if merge and all(isinstance(item, Mapping) for item in (*wanted, *live)):
+    if merge and all(isinstance(item, dict) for item in (*wanted, *live)):
         found = {_identity(item, merge): item for item in live}
         return all(_holds("", item, found.get(_identity(item, merge))) for item in wanted)
     pairs = zip(wanted, live, strict=False)

@@ -39,26 +39,31 @@ class Effective:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A document that was read: ``config``, or what is wrong with it."""
+    """A document that was read: ``config``, or what is wrong with it.
+
+    ``applied`` is what services work by, None if there is nothing or another version wrote it.
+    """
 
     config: AccountConfig | None
+    applied: AccountConfig | None = None
     reason: str = ""
     problems: str = ""
 
 
 def read(observed: Observed) -> Reading:
     """Return the resource's document as a configuration, or all its problems; it never raises."""
+    name = str(observed.document["metadata"]["name"])
+    applied = applied_config(name, observed.books)
     try:
         config = parse_account(observed.document)
     except InvalidValue as error:
-        return Reading(None, "SpecInvalid", _bounded(str(error)))
-    applied = applied_config(config.name, observed.books)
+        return Reading(None, applied, "SpecInvalid", _bounded(str(error)))
     if applied is not None:
         try:
             refuse_immutable_changes(applied, config)
         except InvalidValue as error:
-            return Reading(None, "SpecImmutable", _bounded(str(error)))
-    return Reading(config)
+            return Reading(None, applied, "SpecImmutable", _bounded(str(error)))
+    return Reading(config, applied)
 
 
 def _bounded(text: str) -> str:
@@ -78,9 +83,10 @@ def applied_config(name: str, books: Books | None) -> AccountConfig | None:
         return None
 
 
-def effective(wanted: AccountConfig, books: Books | None) -> Effective:
-    """Return what counts now of a good document."""
-    applied = applied_config(wanted.name, books)
+def effective(
+    wanted: AccountConfig, applied: AccountConfig | None, books: Books | None
+) -> Effective:
+    """Return what counts now of a good document, after ``applied`` counted."""
     if applied is None or books is None or books.is_at_rest:
         return Effective(wanted)
     held = []
@@ -95,10 +101,11 @@ def effective(wanted: AccountConfig, books: Books | None) -> Effective:
     return Effective(msgspec.structs.replace(wanted, strategy=after, series=series), tuple(held))
 
 
-def document_to_write(counting: AccountConfig, books: Books | None) -> Object | None:
+def document_to_write(
+    counting: AccountConfig, applied: AccountConfig | None, books: Books | None
+) -> Object | None:
     """Return the document for ``apply_account``, or None if services have it, switch included."""
-    is_there = applied_config(counting.name, books) == counting
-    if books is not None and is_there and not is_switch_other(books, counting):
+    if books is not None and applied == counting and not is_switch_other(books, counting):
         return None
     return to_document(counting)
 

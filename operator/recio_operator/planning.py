@@ -53,9 +53,7 @@ def plan_account(observed: Observed, release: Release) -> Plan:
         return _told(Plan(), situation)
     if situation.refusal is not None:
         return _told(_refused(observed, reading), situation)
-    assert situation.config is not None
-    assert situation.environment is not None
-    return _work(situation, situation.config, situation.environment)
+    return _work(situation, reading.applied)
 
 
 def _first_look(observed: Observed, release: Release, reading: Reading) -> Situation:
@@ -114,13 +112,15 @@ def _stricter(observed: Observed, wanted: Trading, reason: str) -> SwitchOrder |
     return SwitchOrder(state=wanted, reason=reason) if is_stricter else None
 
 
-def _work(situation: Situation, config: AccountConfig, environment: Environment) -> Plan:
-    observed, release = situation.observed, situation.release
-    counting = effective(config, observed.books)
-    subject = _subject(config, environment, release, observed)
+def _work(situation: Situation, applied: AccountConfig | None) -> Plan:
+    observed, config, environment = situation.observed, situation.config, situation.environment
+    assert config is not None
+    assert environment is not None
+    counting = effective(config, applied, observed.books)
+    subject = _subject(config, environment, situation.release, observed)
     gates = gates_of(observed, config)
     arranged = arrange(subject, observed, gates)
-    document = document_to_write(counting.config, observed.books)
+    document = document_to_write(counting.config, applied, observed.books)
     plan = Plan(
         finalizer=FinalizerStep.ADD if has_left(observed) else FinalizerStep.KEEP,
         needs_login=not observed.has_login and observed.is_database_known,

@@ -26,7 +26,7 @@ from recio_operator.desired import (
     service,
     variables,
 )
-from recio_operator.effective import applied_config, read
+from recio_operator.effective import read
 from recio_operator.gates import gates_of
 from recio_operator.leaving import Step, has_left, is_leaving, judge_leaving
 from recio_operator.observed import Object, Observed, ObservedPool
@@ -90,9 +90,8 @@ def plan_pool(pool: ObservedPool, release: Release) -> PoolPlan:
 
 def _members(pool: ObservedPool) -> Iterable[_Member]:
     for observed in sorted(pool.members, key=lambda one: str(one.document["metadata"]["name"])):
-        config = read(observed).config
-        if config is None:
-            config = applied_config(observed.document["metadata"]["name"], observed.books)
+        reading = read(observed)
+        config = reading.config or reading.applied
         if config is None:
             continue
         made = _Member(observed, config, gates_of(observed, config), is_wanted=True)
