@@ -31,6 +31,7 @@ from recio.runtime.clock import (
     begin_by_the_wall,
     load_market_time,
 )
+from recio.runtime.clocks import Clocks
 from recio.runtime.host import Host, Placement
 from recio.runtime.ids import SystemIds
 from recio.runtime.metrics import Metrics, ProcessMetrics
@@ -125,6 +126,8 @@ class Wiring(Protocol):
 
     ids: Ids
     bus: Bus
+    wide_bus: Bus
+    """Reads every environment of the release, for shared services."""
     transports: Transports
 
     def database(self, address: DatabaseAddress, row: ServiceRow, account: str | None) -> Database:
@@ -148,13 +151,16 @@ class LiveWiring:
         self.ids: Ids = ids
         self.transports: Transports = NetworkTransports()
         secret = process.redis_password_file
-        self._redis = RedisBus(
+        made = partial(
+            RedisBus,
             process.redis_url,
             environment=process.environment,
             jitter=ids.jitter,
             password=partial(_redis_password, Path(secret)) if secret else None,
         )
-        self.bus: Bus = self._redis
+        self._buses = (made(), made(environments=process.shown_environments()))
+        self.bus: Bus = self._buses[0]
+        self.wide_bus: Bus = self._buses[1]
         self._settings = process
         self._values = values
 
@@ -189,7 +195,8 @@ class LiveWiring:
 
     async def close(self) -> None:
         """Close the bus."""
-        await self._redis.close()
+        for bus in self._buses:
+            await bus.close()
 
 
 class Process:
@@ -222,12 +229,19 @@ class Process:
             clock=clock,
             ids=self._wiring.ids,
             database=database,
-            bus=self._wiring.bus,
+            bus=self._wiring.wide_bus if row.scope is Scope.SHARED else self._wiring.bus,
             access=self._made_access(clock),
             metrics=Metrics(self.metrics, service=row.name, account=account),
             log=json_log.context_log(row.name, account=account, environment=environment),
             settings=settings.service_values(row.name, self._values),
+            clocks=self._clocks(row, clock, database),
         )
+
+    def _clocks(self, row: ServiceRow, clock: Clock, database: Database) -> Clocks | None:
+        shown = self.settings.shown_environments()
+        if row.scope is not Scope.SHARED or len(shown) == 1:
+            return None
+        return Clocks(self.settings.environment, clock, database, shown)
 
     def _made_access(self, clock: Clock) -> Access:
         if self._access is None:

@@ -17,6 +17,7 @@ from recio.ports import Bus, Clock, Database, Ids
 
 if TYPE_CHECKING:
     from recio.runtime.access import Access
+    from recio.runtime.clocks import Clocks
     from recio.runtime.metrics import Metrics
 
 
@@ -34,7 +35,8 @@ class ServiceContext:
 
     ``account`` is set for services of scope account, else None. ``access`` opens exchange and
     price-feed connections as the environment's mode allows. ``settings`` are the raw
-    ``RECIO_<SERVICE>_*`` values; the app decodes them with ``runtime.settings.load``.
+    ``RECIO_<SERVICE>_*`` values; the app decodes them with ``runtime.settings.load``. ``clocks``
+    are those of other environments, for shared services of a release that has several.
     """
 
     row: ServiceRow
@@ -48,6 +50,11 @@ class ServiceContext:
     metrics: Metrics
     log: logging.LoggerAdapter[Any]
     settings: Mapping[str, str]
+    clocks: Clocks | None = None
+
+    def clock_of(self, environment: str) -> Clock:
+        """Return the clock of an environment of the release: our own's unless we show others."""
+        return self.clock if self.clocks is None else self.clocks.of(environment)
 
 
 @dataclass(frozen=True, slots=True)

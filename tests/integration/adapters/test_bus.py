@@ -174,3 +174,23 @@ def test_the_password_is_asked_at_each_connection(tmp_path_factory, runner):
 
     assert runner.run(scenario()) == [False, True]
     server.stop()
+
+
+def test_a_reader_of_several_environments_hears_each_and_publishes_as_itself(redis_url, runner):
+    """What it says is its own's; every message names where it is from."""
+    ours, theirs = f"ours{id(runner)}", f"theirs{id(runner)}"
+
+    async def scenario():
+        one = RedisBus(redis_url, environment=ours, environments=(ours, theirs))
+        other = RedisBus(redis_url, environment=theirs)
+        await one.publish("prices", price(1))
+        await other.publish("prices", price(2))
+        wide, narrow = one.subscribe("prices"), other.subscribe("prices")
+        heard = await take(wide, 2), await take(narrow, 1)
+        for stream in (wide, narrow):
+            await stream.aclose()
+        for bus in (one, other):
+            await bus.close()
+        return [sorted(message.at_us for _topic, message in part) for part in heard]
+
+    assert runner.run(scenario()) == [[1, 2], [2]]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -58,6 +58,7 @@ def stream_name(environment: str, topic: str) -> str:
 class RedisBus:
     """Publishes and reads messages; ``dropped`` counts what was not a message of ours, by topic.
 
+    ``environments`` are those that are read (none: our own); what is published is our own's.
     ``password`` is asked at each connection and takes the place of the address's.
     """
 
@@ -68,7 +69,9 @@ class RedisBus:
         environment: str,
         jitter: Callable[[], float] = lambda: 0.5,
         password: Callable[[], str] | None = None,
+        environments: Sequence[str] = (),
     ) -> None:
+        self._environments = tuple(environments) or (environment,)
         self.environment = environment
         self.dropped: Counter[str] = Counter()
         self._address = parse_address(url)
@@ -106,7 +109,11 @@ class RedisBus:
 
     async def subscribe(self, *topics: str) -> AsyncIterator[tuple[str, Message]]:
         """Yield (topic, message) from the newest of each topic on; reconnects for ever."""
-        by_stream = {stream_name(self.environment, topic).encode(): topic for topic in topics}
+        by_stream = {
+            stream_name(environment, topic).encode(): topic
+            for environment in self._environments
+            for topic in topics
+        }
         seen: dict[bytes, bytes] = {}
         wait_s = BACKOFF_FIRST_S
         while True:

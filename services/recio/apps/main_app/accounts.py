@@ -58,7 +58,16 @@ second of wall time, when a snapshot has come."""
 class Accounts:
     """The accounts of the release, as documents on the board."""
 
-    def __init__(self, database: Database, clock: Clock, board: Board, market: Market) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        board: Board,
+        market: Market,
+        *,
+        clock_of: Callable[[str], Clock],
+    ) -> None:
+        self._clock_of = clock_of
         self._database = database
         self._clock = clock
         self._board = board
@@ -240,7 +249,8 @@ class Accounts:
 
     async def _read_money(self, tx: Transaction, account: str) -> None:
         config = await self._config(tx, account)
-        money = await reads.money(tx, account, config.risk, self._clock.market_us())
+        clock = self._clock_of(self.environments.get(account, ""))
+        money = await reads.money(tx, account, config.risk, clock.market_us())
         self._board.put(f"account/{account}/money", money)
 
     async def _read_trades(self, tx: Transaction, account: str) -> None:

@@ -23,7 +23,7 @@ from recio.apps.main_app.sessions import COOKIE, Attempts, Sessions
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import Change, PriceUpdate, Snapshot
 from recio.domain.units import MINUTE_US, SECOND_US
-from recio.ports import Bus
+from recio.runtime.clocks import Clocks
 from recio.runtime.service import AsgiApp, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 
@@ -48,14 +48,22 @@ def build(context: ServiceContext) -> Service:
     """Build the service; nothing runs before the host starts its tasks."""
     settings = load(Settings, context.row.name, context.settings)
     board = Board()
-    known = Market(context.clock, board)
+    known = Market(context.clock_of, board)
     price = PriceAnswer()
     sessions = Sessions(context.database, context.clock, settings.session_seconds * SECOND_US)
-    books = Accounts(context.database, context.clock, board, known)
-    hub = Hub(board=board, market=known, accounts=books, sessions=sessions, clock=context.clock)
+    books = Accounts(context.database, context.clock, board, known, clock_of=context.clock_of)
+    hub = Hub(
+        board=board,
+        market=known,
+        accounts=books,
+        sessions=sessions,
+        clock=context.clock,
+        clock_of=context.clock_of,
+    )
     desk = Desk(
         environment=context.environment,
         clock=context.clock,
+        clock_of=context.clock_of,
         ids=context.ids,
         database=context.database,
         board=board,
@@ -79,9 +87,9 @@ def build(context: ServiceContext) -> Service:
     )
     return Service(
         tasks=(
-            lambda: _follow(context.bus, known, books, price),
+            lambda: _follow(context, known, books, price),
             lambda: _keep_accounts(desk),
-            lambda: _sweep(desk),
+            lambda: _sweep(desk, context.clocks),
         ),
         readiness=lambda: Readiness(is_ready=not books.reason, reason=books.reason),
         asgi=gate,
@@ -119,13 +127,15 @@ def application(desk: Desk) -> AsgiApp:
     return api
 
 
-async def _follow(bus: Bus, known: Market, books: Accounts, price: PriceAnswer) -> None:
-    async for _, message in bus.subscribe(*TOPICS):
+async def _follow(
+    context: ServiceContext, known: Market, books: Accounts, price: PriceAnswer
+) -> None:
+    async for _, message in context.bus.subscribe(*TOPICS):
         if isinstance(message, Change):
             books.apply(message)
             continue
         known.apply(message)
-        if isinstance(message, PriceUpdate):
+        if isinstance(message, PriceUpdate) and message.environment == context.environment:
             price.update(message)
         elif isinstance(message, Snapshot):
             books.note_snapshot()
@@ -142,11 +152,13 @@ async def _keep_accounts(desk: Desk) -> None:
     await desk.accounts.run()
 
 
-async def _sweep(desk: Desk) -> None:
+async def _sweep(desk: Desk, clocks: Clocks | None) -> None:
     await desk.clock.sleep_wall(FIRST_SWEEP_S)
     while True:
         desk.market.forget_closed()
         try:
+            if clocks is not None:
+                await clocks.refresh()
             await _fill_charts(desk)
         except Unavailable as error:
             desk.accounts.reason = str(error)
@@ -155,8 +167,8 @@ async def _sweep(desk: Desk) -> None:
 
 async def _fill_charts(desk: Desk) -> None:
     """Read what happened before this service heard its first price."""
-    now = desk.clock.market_us()
     for environment, symbol in list(desk.market.prices):
+        now = desk.clock_of(environment).market_us()
         points = desk.market.history(environment, symbol)
         oldest_us = points[0][0] if points else now
         after_us = now - HISTORY_US

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,6 +23,7 @@ class Desk:
 
     environment: str
     clock: Clock
+    clock_of: Callable[[str], Clock]
     ids: Ids
     database: Database
     board: Board
@@ -43,6 +45,10 @@ class Desk:
         if environment is None:
             raise HTTPException(404, f"no account is called {account!r}")
         return environment
+
+    def clock_of_account(self, account: str) -> Clock:
+        """Return the clock of an account's environment."""
+        return self.clock_of(self.environment_of(account))
 
     def config_of(self, account: str) -> AccountConfig:
         """Return an account's configuration.

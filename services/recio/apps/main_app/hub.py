@@ -15,7 +15,7 @@ event that closes next. A new view is answered with a snapshot.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -69,7 +69,14 @@ class Hub:
     """All browsers."""
 
     def __init__(
-        self, *, board: Board, market: Market, accounts: Accounts, sessions: Sessions, clock: Clock
+        self,
+        *,
+        board: Board,
+        market: Market,
+        accounts: Accounts,
+        sessions: Sessions,
+        clock: Clock,
+        clock_of: Callable[[str], Clock],
     ) -> None:
         self._board = board
         self._market = market
@@ -77,7 +84,8 @@ class Hub:
         self._sessions = sessions
         self._clock = clock
         self._readers: set[Reader] = set()
-        self._speed = Speed(clock)
+        self._clock_of = clock_of
+        self._speeds: dict[str, Speed] = {}
 
     async def serve(self, socket: WebSocket, session: Session, token: str) -> None:
         """Serve one browser until it goes or its session ends."""
@@ -157,8 +165,8 @@ class Hub:
         frame: dict[str, Any] = {
             "t": "snapshot" if is_whole else "delta",
             "seq": reader.seq,
-            "now_us": self._clock.market_us(),
-            "speed_permille": self._speed.permille(),
+            "now_us": self._clock_of(reader.environment).market_us(),
+            "speed_permille": self._speed(reader.environment),
             "documents": changes.documents,
         }
         if is_whole:
@@ -176,6 +184,11 @@ class Hub:
         else:
             frame["gone"] = changes.gone
         return _encoder.encode(frame)
+
+    def _speed(self, environment: str) -> int:
+        if environment not in self._speeds:
+            self._speeds[environment] = Speed(lambda: self._clock_of(environment))
+        return self._speeds[environment].permille()
 
     def _follow(self, reader: Reader) -> None:
         """Set what the reader looks at; a change of it makes the next frame a whole one."""
@@ -231,14 +244,18 @@ class Hub:
 class Speed:
     """How much faster than the wall market time runs, measured over at least two seconds."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Callable[[], Clock]) -> None:
         self._clock = clock
-        self._since = (clock.wall_us(), clock.market_us())
+        self._since = self._now()
         self._permille = 1000
+
+    def _now(self) -> tuple[int, int]:
+        clock = self._clock()
+        return clock.wall_us(), clock.market_us()
 
     def permille(self) -> int:
         """Return it in thousandths; 1000 is as fast as the wall."""
-        now = (self._clock.wall_us(), self._clock.market_us())
+        now = self._now()
         passed = now[0] - self._since[0]
         if passed >= 2_000_000:  # noqa: PLR2004 (microseconds)
             self._permille = max(0, 1000 * (now[1] - self._since[1]) // passed)

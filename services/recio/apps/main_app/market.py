@@ -14,6 +14,7 @@ minutes after its close. Documents (see ``board``):
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -46,8 +47,8 @@ Point = tuple[int, int, int | None]
 class Market:
     """What is known of prices, events, the exchange and the services."""
 
-    def __init__(self, clock: Clock, board: Board) -> None:
-        self._clock = clock
+    def __init__(self, clock_of: Callable[[str], Clock], board: Board) -> None:
+        self._clock_of = clock_of
         self._board = board
         self.prices: dict[tuple[str, str], PriceUpdate] = {}
         self.statuses: dict[str, ExchangeStatus] = {}
@@ -92,14 +93,13 @@ class Market:
 
     def forget_closed(self) -> None:
         """Drop events that closed more than two minutes of market time ago."""
-        before = self._clock.market_us() - KEEP_CLOSED_US
         for key, snapshot in list(self.snapshots.items()):
-            if snapshot.close_us < before:
+            if snapshot.close_us < self._clock_of(key[0]).market_us() - KEEP_CLOSED_US:
                 del self.snapshots[key]
                 self._board.drop(_event_key(*key))
                 self._board.replace(_rows_key(*key), {})
         for key, markets in list(self._markets.items()):
-            if markets.close_us < before:
+            if markets.close_us < self._clock_of(key[0]).market_us() - KEEP_CLOSED_US:
                 del self._markets[key]
 
     def history(self, environment: str, symbol: str) -> list[Point]:
@@ -119,7 +119,7 @@ class Market:
 
     def live_events(self, environment: str) -> list[Snapshot]:
         """Return the environment's events, the next to close first; closed ones come last."""
-        now = self._clock.market_us()
+        now = self._clock_of(environment).market_us()
         found = [item for (name, _), item in self.snapshots.items() if name == environment]
         return sorted(
             found, key=lambda item: (item.close_us <= now, item.close_us, item.event_ticker)

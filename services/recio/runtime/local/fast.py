@@ -97,6 +97,7 @@ class SteppedWiring:
 
         self.ids: Ids = SeededIds(seed)
         self.bus: Bus = MemoryBus()
+        self.wide_bus: Bus = self.bus
         self.memory = MemoryTransports()
         self.transports: Transports = self.memory
         self.made_clock = SteppedClock(loop, start_us, speed=SPEED)

@@ -41,7 +41,7 @@ async def balance(desk: DeskPart, account: str | None = None) -> dict[str, Any]:
     name = desk.account_or_first(account)
     config = desk.config_of(name)
     async with desk.database.transaction() as tx:
-        money = await reads.money(tx, name, config.risk, desk.clock.market_us())
+        money = await reads.money(tx, name, config.risk, desk.clock_of_account(name).market_us())
     return {"account": name, "mode": config.mode.value, **money}
 
 

@@ -54,8 +54,8 @@ async def switches(desk: DeskPart, account: str | None = None) -> list[dict[str,
 @router.post("/api/switches")
 async def set_a_switch(body: SwitchWish, desk: DeskPart, person: Person) -> list[dict[str, Any]]:
     """Set or release this person's row; the strictest row of all sources wins."""
-    if body.scope != ALL_ACCOUNTS:
-        desk.environment_of(body.scope)
+    is_of_all = body.scope == ALL_ACCOUNTS
+    clock = desk.clock if is_of_all else desk.clock_of_account(body.scope)
     reason = body.reason.strip() or f"{body.state.value} by hand"
     async with desk.database.transaction() as tx:
         await set_switch(
@@ -65,7 +65,7 @@ async def set_a_switch(body: SwitchWish, desk: DeskPart, person: Person) -> list
             body.state,
             reason=reason,
             author=person.name,
-            at_us=desk.clock.market_us(),
+            at_us=clock.market_us(),
         )
         return await reads.switches(tx, body.scope)
 
@@ -112,7 +112,8 @@ async def _save(desk: Desk, account: str, author: str, edits: dict[str, Any]) ->
         await tx.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", f"settings {account}")
         merged = settings_view.merge(await newest_overrides(tx, account), edits)
         try:
-            await save_overrides(tx, account, merged, author=author, at_us=desk.clock.market_us())
+            at_us = desk.clock_of_account(account).market_us()
+            await save_overrides(tx, account, merged, author=author, at_us=at_us)
         except Rejected as error:
             raise HTTPException(422, str(error)) from error
         return await settings_view.view(tx, account)

@@ -58,7 +58,8 @@ async def preview(body: OrderWish, desk: DeskPart, person: Person) -> dict[str, 
     async with desk.database.transaction() as tx:
         try:
             sight = await _see(tx, desk, body.ticket())
-            wish = tickets.intent(body.ticket(), sight, key=key, clock=desk.clock, name=person.name)
+            clock = desk.clock_of_account(body.ticket().account)
+            wish = tickets.intent(body.ticket(), sight, key=key, clock=clock, name=person.name)
         except Rejected as error:
             raise HTTPException(409, str(error)) from error
         shown = await tickets.preview(tx, wish, sight)
@@ -80,9 +81,8 @@ async def confirm(
             sight = await _see(tx, desk, ticket)
         except Rejected as error:
             raise HTTPException(409, str(error)) from error
-        wish = tickets.intent(
-            ticket, sight, key=idempotency_key, clock=desk.clock, name=person.name
-        )
+        clock = desk.clock_of_account(ticket.account)
+        wish = tickets.intent(ticket, sight, key=idempotency_key, clock=clock, name=person.name)
         is_new = await propose(tx, wish)
         held = await reads.intent(tx, wish.intent_id)
     assert held is not None
