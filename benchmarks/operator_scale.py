@@ -196,9 +196,8 @@ async def idle(kube: Kube, pid: int, seconds: int) -> tuple[float, int]:
 
 def start(variables: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the operator as its container does."""
-    return subprocess.Popen(
-        [str(Path(sys.executable).parent / "recio-operator"), "run"], env=variables
-    )
+    words = [sys.executable, "-m", "recio_operator.cli", "run"]
+    return subprocess.Popen(words, env=variables)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

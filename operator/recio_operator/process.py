@@ -23,6 +23,7 @@ from recio.domain.errors import RecioError, Unavailable
 from recio.runtime.clock import wall_us
 from recio.runtime.ids import SystemIds
 from recio_operator import cluster as what
+from recio_operator import kube as api
 from recio_operator import records
 from recio_operator.acting import Actor
 from recio_operator.books import BooksPoll
@@ -41,6 +42,7 @@ from recio_operator.records import Records
 from recio_operator.release import Release
 from recio_operator.settings import OperatorSettings
 from recio_operator.targets import TargetsDesk
+from recio_operator.templates import hosted_accounts
 from recio_operator.watching import Watching
 from recio_operator.work_queue import Worked, WorkQueue
 
@@ -67,7 +69,7 @@ class OperatorProcess:
         self.queue: WorkQueue[Key] = WorkQueue(
             self._work, workers=settings.workers, jitter=ids.jitter, on_worked=self._worked
         )
-        self.cluster = Cluster(kube, release.name, self.queue.add)
+        self.cluster = Cluster(kube, release.name, self._news)
         self._database = PostgresDatabase(
             records.address(release),
             connections=4,
@@ -216,6 +218,14 @@ class OperatorProcess:
             if self.cluster.account(name) is not None:
                 self.queue.add(Key(what.ACCOUNT, name))
         self.queue.add(Key(what.FLEET, FLEET_NAME))
+
+    def _news(self, key: Key) -> None:
+        self.queue.add(key)
+        if key.what == what.POOL:
+            # How its pods are is told in the status of every account that they host.
+            live = self.cluster.cache.get(api.DEPLOYMENTS.kind, key.name)
+            for account in hosted_accounts(live):
+                self.queue.add(Key(what.ACCOUNT, account))
 
     async def _work(self, key: Key) -> float | None:
         return await self._reconciler.reconcile(key)

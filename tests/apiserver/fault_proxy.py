@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -19,6 +18,8 @@ import aiohttp
 import yaml
 from aiohttp import web
 from kubernetes import client, config
+
+from recio.runtime.ids import SeededIds
 
 _SKIPPED = {"Transfer-Encoding", "Content-Length", "Content-Encoding", "Connection"}
 
@@ -54,10 +55,10 @@ class Proxy:
 
 
 class _Server:
-    def __init__(self, proxy: Proxy, host: str, tls: ssl.SSLContext, seed: int) -> None:
+    def __init__(self, proxy: Proxy, host: str, tls: ssl.SSLContext, seed: str) -> None:
         self.proxy = proxy
         self._host = host
-        self._random = random.Random(seed)
+        self._ids = SeededIds(seed)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, limit=0), auto_decompress=False
         )
@@ -76,7 +77,7 @@ class _Server:
             return self._refused(500, "InternalError")
         if self._draws(faults.busy_share):
             return self._refused(429, "TooManyRequests", {"Retry-After": "1"})
-        await asyncio.sleep(faults.delay_s * self._random.random())
+        await asyncio.sleep(faults.delay_s * self._ids.jitter())
         body = await request.read()
         is_lost = request.method != "GET" and self._draws(faults.lost_answer_share)
         async with self._session.request(
@@ -106,7 +107,7 @@ class _Server:
         return passed
 
     def _draws(self, share: float) -> bool:
-        return self._random.random() < share
+        return self._ids.jitter() < share
 
     def _refused(
         self, status: int, reason: str, headers: dict[str, str] | None = None
@@ -125,7 +126,9 @@ class _Server:
 
 
 @contextlib.asynccontextmanager
-async def fault_proxy(kubeconfig: Path, directory: Path, *, seed: int = 1) -> AsyncIterator[Proxy]:
+async def fault_proxy(
+    kubeconfig: Path, directory: Path, *, seed: str = "faults"
+) -> AsyncIterator[Proxy]:
     """Run a proxy before the server of a kubeconfig."""
     told = client.Configuration()
     config.load_kube_config(str(kubeconfig), client_configuration=told)

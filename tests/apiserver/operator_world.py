@@ -24,6 +24,7 @@ from recio.exchange_simulator.simulator import Simulator
 from recio.exchange_simulator.world import MinutesSource, attach
 from recio.runtime.clock import WallClock
 from recio.runtime.ids import SystemIds
+from recio.runtime.local.keys import key_pair
 from recio_operator import kube as api
 from recio_operator.process import OperatorProcess
 from recio_operator.release import Database, Environment, Image, Redis, Release
@@ -59,6 +60,29 @@ def paper(name: str, **spec: Any) -> Object:
         "metadata": {"name": name},
         "spec": {"mode": "paper", "topology": "Compact", **spec},
     }
+
+
+def demo(name: str, secret: str, **spec: Any) -> Object:
+    """Return a demo account's document."""
+    return paper(name, **spec) | {
+        "spec": {
+            "mode": "demo",
+            "topology": "Compact",
+            "credentialsSecretRef": {"name": secret},
+            **spec,
+        }
+    }
+
+
+def secret_of(name: str, **values: str) -> Object:
+    """Return a Secret as a person makes it."""
+    head = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
+    return {**head, "stringData": {key.replace("_", "-"): text for key, text in values.items()}}
+
+
+def new_pem() -> str:
+    """Return a new private key."""
+    return key_pair(None)[0].decode()
 
 
 def release_of(namespace: str, database_url: str, exchange_port: int) -> Release:
@@ -272,6 +296,15 @@ class World:
             cursor = connection.execute(sql, params)
             return cursor.fetchall() if cursor.description else []
 
+    def hold_position(self, account: str, qty_e2: int) -> None:
+        """Let the account hold a position, as its services would book it."""
+        self.ask(
+            "INSERT INTO trading.positions VALUES (%s, 'KXBTCD-1', 'KXBTCD', %s, 0, 0, 0, now()) "
+            "ON CONFLICT (account, market_ticker) DO UPDATE SET qty_e2 = excluded.qty_e2",
+            account,
+            qty_e2,
+        )
+
     def admin(self, sql: str) -> None:
         """Tell the server something from another database than ours."""
         url = psycopg.conninfo.make_conninfo(self.owner_url, dbname="postgres")
@@ -307,14 +340,8 @@ async def world(objects: Objects, kubeconfig: Path, database_url: str) -> AsyncI
         kubeconfig,
         database_url,
     )
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": ADMIN_SECRET},
-        "stringData": {"token": TOKEN},
-    }
     try:
-        objects.create(secret).expect()
+        objects.create(secret_of(ADMIN_SECRET, token=TOKEN)).expect()
         yield made
     finally:
         await made.stop_operators()
