@@ -212,6 +212,8 @@ class Accounts:
         except Unavailable as error:
             self._answers(str(error))
             return
+        # Nobody may be watching: then nothing else asks, and nobody could come while we are not ready.
+        self._answers("")
         if {name for (name,) in rows} != self.environments.keys():
             self._is_list_stale = True
 
