@@ -1,7 +1,10 @@
 """Writes the parts of docs/ that repeat the code, or checks that they are up to date.
 
 A rendered part stands between ``<!-- rendered: NAME -->`` and ``<!-- end -->``; the rest of a page
-is written by hand. ``make render`` writes, ``--check`` fails and says which page is stale.
+is written by hand. ``make render`` writes, ``--check`` fails and says which page is stale. A part that
+stands on no page fails too: a new alert or reason needs an entry in the runbook.
+
+The custom resource definitions, which follow from the same code, are written and checked along.
 """
 
 from __future__ import annotations
@@ -11,18 +14,20 @@ import inspect as python_inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from docs import operations
 from msgspec import inspect
 
 from recio import manifest
 from recio.domain import account_config as accounts
 from recio.manifest import ServiceRow
 from recio.runtime.settings import PREFIX, ProcessSettings, service_prefix
+from recio_operator import schema
 from recio_operator.schema_status import AccountStatus, FleetStatus
 from recio_operator.schema_text import effect_of, texts, with_choices, without_effect
 
@@ -30,27 +35,61 @@ ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (
     "docs/architecture.md",
     "docs/contract.md",
+    "docs/kubernetes.md",
+    "docs/runbook.md",
     "docs/settings.md",
     "docs/tables.md",
 )
-_PART: Final = re.compile(r"(<!-- rendered: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART: Final = re.compile(r"(<!-- rendered: ([A-Za-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check every page; return the exit status."""
-    stale = []
-    for name in PAGES:
-        path = ROOT / name
-        old = path.read_text(encoding="utf-8")
+    """Write or check every page and the custom resource definitions; return the exit status."""
+    is_check = "--check" in arguments
+    status = schema.main(["--check"] if is_check else [])
+    pages = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
+    problems = [*unknown(pages), *homeless(pages)]
+    if not problems:
+        problems = list(_written(pages, is_check=is_check))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return int(bool(status or problems))
+
+
+def _written(pages: Mapping[str, str], *, is_check: bool) -> Iterator[str]:
+    """Write each page that is stale, or yield a problem for it."""
+    for name, old in pages.items():
         new = rendered(old)
-        if new != old:
-            stale.append(name)
-            if "--check" not in arguments:
-                path.write_text(new, encoding="utf-8")
-    if stale and "--check" in arguments:
-        print(f"stale: {', '.join(stale)}; mend it: make render", file=sys.stderr)
-        return 1
-    return 0
+        if new != old and is_check:
+            yield f"stale: {name}; mend it: make render"
+        elif new != old:
+            (ROOT / name).write_text(new, encoding="utf-8")
+
+
+def unknown(pages: Mapping[str, str]) -> Iterator[str]:
+    """Yield a problem for each part that a page wants and nothing makes."""
+    for page, text in pages.items():
+        for part in _named(text):
+            if part not in PARTS:
+                yield f"{page}: nothing makes the part {part} any more; remove its entry"
+
+
+def homeless(pages: Mapping[str, str]) -> Iterator[str]:
+    """Yield a problem for each part that stands on no page."""
+    shown = {part for text in pages.values() for part in _named(text)}
+    for part in PARTS:
+        if part not in shown:
+            kind, _, name = part.partition("-")
+            where = (
+                f"docs/runbook.md needs an entry {name}"
+                if kind in operations.RUNBOOK
+                else "show it"
+            )
+            yield f"no page has <!-- rendered: {part} -->; {where}"
+
+
+def _named(text: str) -> list[str]:
+    return [part[2] for part in _PART.finditer(text)]
 
 
 def rendered(page: str) -> str:
@@ -184,6 +223,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "process-settings": process_settings,
     "service-settings": service_settings,
     "contract-cases": contract_cases,
+    **operations.parts(),
 }
 
 

@@ -133,3 +133,51 @@ def test_an_impossible_probe_is_refused_at_the_start(entry):
     """A typing error in the setting is named before anything runs."""
     with pytest.raises(SettingsInvalid, match="RECIO_SYSTEM_MONITOR_PROBE_URLS"):
         targets(Settings(probe_urls=(entry,)))
+
+
+def test_the_file_of_probes_is_followed_and_what_it_lists_no_more_leaves_no_row(
+    make_context, runner, database_url, tmp_path
+):
+    """Accounts come and go while the monitor runs; a list with an error changes nothing."""
+    path = tmp_path / "probes"
+    app = ProcessApp(
+        ProcessMetrics(), [hosted("trade_manager", "one"), hosted("trade_manager", "two")]
+    )
+    seen = []
+
+    def rows():
+        with psycopg.connect(database_url) as connection:
+            found = connection.execute(
+                "SELECT account FROM ops.health WHERE service = 'trade_manager' ORDER BY account"
+            ).fetchall()
+        return [account for (account,) in found]
+
+    async def scenario():
+        async with (
+            http_server(app, "127.0.0.1", 0) as port,
+            http_server(
+                ProcessApp(ProcessMetrics(), [hosted("db_poller")]), "127.0.0.1", 0
+            ) as other,
+        ):
+            settings = Settings(
+                probe_urls=(f"db_poller=http://127.0.0.1:{other}",), probe_file=str(path)
+            )
+            monitor = SystemMonitor(make_context("system_monitor"), settings)
+            url = f"http://127.0.0.1:{port}"
+            for text in (
+                None,
+                f"# accounts\n\ntrade_manager@one={url}  # the first\n",
+                f"trade_manager@one+trade_manager@two={url}\n",
+                "nonsense\n",
+                "",
+            ):
+                if text is not None:
+                    path.write_text(text)
+                await monitor.measure()
+                seen.append((rows(), monitor.readiness().is_ready))
+            await monitor.close()
+
+    # Two accounts in one process: both are told of as soon as it is asked at all.
+    runner.run(scenario())
+    both = ["one", "two"]
+    assert seen == [([], True), (both, True), (both, True), (both, False), ([], True)]

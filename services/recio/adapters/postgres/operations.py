@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from recio.domain.messages import Health
 from recio.domain.units import as_datetime, time_us
 from recio.engine.breakers import Release, Subject, Trip
@@ -30,6 +32,17 @@ async def write_health(tx: Transaction, rows: list[Health]) -> None:
             )
             for row in rows
         ],
+    )
+
+
+async def keep_health(tx: Transaction, subjects: Collection[Subject]) -> None:
+    """Remove the rows of everything that is measured no more."""
+    await tx.execute(
+        "DELETE FROM ops.health h WHERE NOT EXISTS ("
+        "SELECT FROM unnest(%s::text[], %s::text[]) AS held (service, account) "
+        "WHERE held.service = h.service AND held.account = h.account)",
+        [one.service for one in subjects],
+        [one.account for one in subjects],
     )
 
 

@@ -156,6 +156,7 @@ async def _sweep(desk: Desk, clocks: Clocks | None) -> None:
     await desk.clock.sleep_wall(FIRST_SWEEP_S)
     while True:
         desk.market.forget_closed()
+        desk.market.forget_unmeasured()
         try:
             if clocks is not None:
                 await clocks.refresh()

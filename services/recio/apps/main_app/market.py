@@ -37,6 +37,7 @@ from recio.domain.units import MINUTE_US, SECOND_US
 from recio.ports import Clock
 
 KEEP_CLOSED_US: Final = 2 * MINUTE_US
+FORGET_HEALTH_US: Final = MINUTE_US
 HISTORY_POINTS: Final = 900
 HISTORY_US: Final = HISTORY_POINTS * SECOND_US
 """A quarter of an hour: what the charts show when a page opens."""
@@ -54,6 +55,7 @@ class Market:
         self.statuses: dict[str, ExchangeStatus] = {}
         self.snapshots: dict[tuple[str, str], Snapshot] = {}
         self.health: dict[tuple[str, str], Health] = {}
+        self._heard_wall_us: dict[tuple[str, str], int] = {}
         self._markets: dict[tuple[str, str], EventMarkets] = {}
         self._points: dict[tuple[str, str], deque[Point]] = {}
         self._changed: set[tuple[str, str]] = set()
@@ -75,7 +77,9 @@ class Market:
                 self.statuses[message.environment] = message
                 self._board.put(f"exchange/{message.environment}/status", message)
             case Health():
-                self.health[(message.service, message.account or "")] = message
+                key = (message.service, message.account or "")
+                self.health[key] = message
+                self._heard_wall_us[key] = self._clock_of("").wall_us()
                 self._board.put(f"health/{message.service}/{message.account or ''}", message)
             case _:
                 pass
@@ -101,6 +105,14 @@ class Market:
         for key, markets in list(self._markets.items()):
             if markets.close_us < self._clock_of(key[0]).market_us() - KEEP_CLOSED_US:
                 del self._markets[key]
+
+    def forget_unmeasured(self) -> None:
+        """Drop the health of what nobody measures any more, though the monitor goes on."""
+        newest_us = max(self._heard_wall_us.values(), default=0)
+        for key, heard_us in list(self._heard_wall_us.items()):
+            if heard_us < newest_us - FORGET_HEALTH_US:
+                del self._heard_wall_us[key], self.health[key]
+                self._board.drop(f"health/{key[0]}/{key[1]}")
 
     def history(self, environment: str, symbol: str) -> list[Point]:
         """Return the last quarter of an hour, one point a second that had a price."""

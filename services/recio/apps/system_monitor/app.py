@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -11,7 +12,7 @@ from recio.adapters.machine import proc
 from recio.adapters.postgres import operations
 from recio.adapters.transport.client import HttpClient
 from recio.apps.system_monitor.probe import Probe, Usage
-from recio.apps.system_monitor.settings import Settings, targets
+from recio.apps.system_monitor.settings import Settings, Target, targets
 from recio.domain import health
 from recio.domain.errors import Unavailable
 from recio.domain.health import MachineSample, ProbeResult
@@ -20,6 +21,7 @@ from recio.domain.units import SECOND_US
 from recio.engine.breakers import Subject
 from recio.runtime import settings as runtime_settings
 from recio.runtime.service import Readiness, Service, ServiceContext
+from recio.runtime.settings import SettingsInvalid
 
 MACHINE: Final = "machine"
 REWRITE_US: Final = 60 * SECOND_US
@@ -32,11 +34,10 @@ class SystemMonitor:
     def __init__(self, context: ServiceContext, settings: Settings) -> None:
         self._context = context
         self._settings = settings
-        timeout_s = settings.probe_timeout_milliseconds / 1000
-        self._probes = [
-            Probe(target, HttpClient(target.url, max_connections=1), context.clock, timeout_s)
-            for target in targets(settings)
-        ]
+        self._probes = {target: self._probe(target) for target in targets(settings)}
+        self._listed: str | None = None
+        self._complaint = ""
+        self._held: frozenset[Subject] = frozenset()
         self._sample: MachineSample | None = None
         self._written: dict[Subject, Health] = {}
         self._problem = "has not measured yet"
@@ -51,6 +52,32 @@ class SystemMonitor:
             "recio_probe_latency_milliseconds", "How long a probe took.", "probed", "of_account"
         )
 
+    def _probe(self, target: Target) -> Probe:
+        timeout_s = self._settings.probe_timeout_milliseconds / 1000
+        http = HttpClient(target.url, max_connections=1)
+        return Probe(target, http, self._context.clock, timeout_s)
+
+    async def _follow_file(self) -> None:
+        """Take up what the file of probes lists now; one that is not understood changes nothing."""
+        listed = _text(self._settings.probe_file)
+        if listed == self._listed:
+            return
+        self._listed = listed
+        try:
+            wanted = targets(self._settings, listed)
+        except SettingsInvalid as error:
+            self._complaint = str(error)
+            self._context.log.warning("the list of probes stays as it was: %s", error)
+            return
+        self._complaint = ""
+        gone = [self._probes.pop(target) for target in self._probes.keys() - set(wanted)]
+        for probe in gone:
+            await probe.close()
+        self._probes |= {
+            target: self._probe(target) for target in wanted if target not in self._probes
+        }
+        self._context.log.info("%d processes are probed", len(self._probes))
+
     async def run(self) -> None:
         """Measure for ever."""
         while True:
@@ -59,10 +86,11 @@ class SystemMonitor:
 
     async def measure(self) -> None:
         """Measure once, tell it, and store what changed."""
-        found = await asyncio.gather(*(self._probed(probe) for probe in self._probes))
+        await self._follow_file()
+        found = await asyncio.gather(*(self._probed(probe) for probe in self._probes.values()))
         rows = [row for group in found for row in group]
         rows.append(self._machine(rows))
-        self._problem = ""
+        self._problem = self._complaint
         await self._publish(rows)
         await self._store(rows)
 
@@ -126,15 +154,20 @@ class SystemMonitor:
 
     async def _store(self, rows: list[Health]) -> None:
         due = [row for row in rows if self._is_due(row)]
-        if not due:
+        held = frozenset(Subject(row.service, row.account or "") for row in rows)
+        if not due and held == self._held:
             return
         try:
             async with self._context.database.transaction() as tx:
                 await operations.write_health(tx, due)
+                if held != self._held:
+                    await operations.keep_health(tx, held)
         except Unavailable as error:
             self._problem = f"the database is gone: {error}"
         else:
+            self._held = held
             self._written |= {Subject(row.service, row.account or ""): row for row in due}
+            self._written = {one: row for one, row in self._written.items() if one in held}
 
     def _is_due(self, row: Health) -> bool:
         old = self._written.get(Subject(row.service, row.account or ""))
@@ -153,12 +186,19 @@ class SystemMonitor:
 
     async def close(self) -> None:
         """Close the probes' connections."""
-        for probe in self._probes:
+        for probe in self._probes.values():
             await probe.close()
 
     def readiness(self) -> Readiness:
         """Whether it measures and can tell."""
         return Readiness(is_ready=not self._problem, reason=self._problem)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8") if path else ""
+    except OSError:
+        return ""
 
 
 def build(context: ServiceContext) -> Service:
