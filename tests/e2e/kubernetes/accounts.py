@@ -12,13 +12,17 @@ from typing import Any, Final
 
 from tests.e2e.kubernetes.kubectl import Kubectl
 
+from recio.runtime.ids import SystemIds
+
 Fields = dict[str, Any]
 
 _numbers = itertools.count(1)
+_run = SystemIds().fresh().hex[-4:]
+"""Books outlive their accounts: another run on the same release needs other names."""
 
 QUIET: Final[Fields] = {
     "mode": "paper",
-    "series": ["KXBTCD"],
+    "series": ["KXBTCD", "KXBTC15M"],
     "topology": "Compact",
     "strategy": {
         "autoEntry": {"enabled": False},
@@ -44,8 +48,8 @@ def fleet(**spec: Any) -> Fields:
 
 
 def fresh_name(what: str) -> str:
-    """Return a name that no other account of this run has."""
-    return f"{what}-{next(_numbers)}"
+    """Return a name that no account has had."""
+    return f"{what}-{_run}-{next(_numbers)}"
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Fields:

@@ -18,11 +18,11 @@ from recio.runtime.ids import SystemIds
 Fields = dict[str, Any]
 
 ONE_CONTRACT_E2: Final = 100
-LEAST_E4: Final = 1_000
-MOST_E4: Final = 9_000
+LEAST_E4: Final = 300
+MOST_E4: Final = 9_700
 """Strikes that cost less or more are on their way to being decided."""
 EVEN_E4: Final = 5_000
-LEAST_US: Final = 60 * SECOND_US
+LEAST_US: Final = 30 * SECOND_US
 """An event that closes sooner is left alone: a test wants to see its trade open."""
 
 

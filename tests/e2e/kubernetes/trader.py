@@ -13,7 +13,8 @@ from tests.e2e.kubernetes.page import Page
 from tests.e2e.kubernetes.waiting import wait_for
 
 READY_SECONDS: Final = 120.0
-TRADE_SECONDS: Final = 120.0
+TRADE_SECONDS: Final = 240.0
+"""In the last minutes of an hour there may be nothing to buy until the next one opens."""
 LEAVE_SECONDS: Final = 120.0
 FORCE: Final = "recio.io/force-finalize=true"
 
