@@ -8,6 +8,7 @@ from tests.unit.chart import rendering
 from recio.apps.system_monitor import settings as monitor
 from recio.manifest import SERVICES, Scope
 from recio_operator import names, release
+from recio_operator import targets as operator_targets
 
 
 @pytest.fixture(params=rendering.CASES)
@@ -113,3 +114,20 @@ def test_an_account_of_each_mode_finds_its_plane(tmp_path):
         (one.mode.value, one.price_source and one.price_source.value) for one in found.environments
     }
     assert kinds == {("paper", "Recording"), ("paper", "LiveFeed"), ("demo", None), ("prod", None)}
+
+
+def test_the_monitor_reads_the_file_that_the_operator_writes(case, tmp_path):
+    """Rule: accounts are probed too: the operator's list is mounted where the monitor looks."""
+    found = loaded(case, tmp_path)
+    for _, pod in rendering.pods(case):
+        (container,) = pod["spec"]["containers"]
+        path = rendering.variables(container).get("RECIO_SYSTEM_MONITOR_PROBE_FILE")
+        if path is None:
+            continue
+        directory, _, key = path.rpartition("/")
+        (mount,) = [one for one in container["volumeMounts"] if one["mountPath"] == directory]
+        (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == mount["name"]]
+        assert volume["configMap"] == {"name": found.targets_config_map, "optional": True}
+        assert key == operator_targets.KEY
+        return
+    pytest.fail("no process watches the others")
