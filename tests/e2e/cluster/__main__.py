@@ -92,6 +92,11 @@ def run_inside(options: argparse.Namespace) -> NoReturn:
     os.execvpe(command[0], command, variables)
 
 
+def which(_options: argparse.Namespace) -> None:
+    """Print the kind of cluster that end-to-end tests would use."""
+    sys.stdout.write(f"{choose.chosen_kind()}\n")
+
+
 def reboot(_options: argparse.Namespace) -> None:
     """Pull the plug and start again."""
     Cluster().reboot()
@@ -142,6 +147,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("archives", nargs="+", type=Path, metavar="ARCHIVE")
     one = command("run", run_inside, "run a command in the cluster's network, with kubectl, helm")
     one.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    command("which", which, "print which kind of cluster end-to-end tests would use")
     command("reboot", reboot, "pull the plug and start again with the same disk")
     command("restart-apiserver", restart_apiserver, "restart kube-apiserver")
     one = command("logs", logs, "print the end of a server's log")

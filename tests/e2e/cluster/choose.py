@@ -85,15 +85,19 @@ def decide(told: str | None, is_there: Mapping[Choice, Callable[[], bool]]) -> C
 
 def chosen() -> TestCluster:
     """Return the cluster that the environment asks for; nothing is started."""
-    probes = {Choice.KIND: _is_kind_there, Choice.K3S: _is_k3s_there}
-    kind = decide(paths.environment().get(VARIABLE), probes)
     made: dict[Choice, Callable[[], TestCluster]] = {
         Choice.CURRENT: CurrentCluster,
         Choice.KIND: KindCluster,
         Choice.K3S: K3sCluster,
         Choice.SOURCE: SourceCluster,
     }
-    return made[kind]()
+    return made[chosen_kind()]()
+
+
+def chosen_kind() -> Choice:
+    """Return the kind of cluster that the environment asks for, or that is there."""
+    probes = {Choice.KIND: _is_kind_there, Choice.K3S: _is_k3s_there}
+    return decide(paths.environment().get(VARIABLE), probes)
 
 
 def _is_kind_there() -> bool:

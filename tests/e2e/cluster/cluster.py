@@ -7,6 +7,7 @@ unpacked in containerd's own store.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -22,7 +23,7 @@ from tests.e2e.cluster.shell import CommandFailed, TooLate, only_one, run, stage
 
 API_PORT: Final = 6443
 _ETCD_PORT: Final = 2379
-_SERVER_SECONDS: Final = 60.0
+_SERVER_SECONDS: Final = 120.0
 _CLIENTS: Final = {
     "kube-controller-manager": "system:kube-controller-manager",
     "kube-scheduler": "system:kube-scheduler",
@@ -34,6 +35,36 @@ SERVERS: Final = (
     *("containerd", "kubelet", "kube-proxy"),
 )
 """What runs outside of pods, in the order in which it starts."""
+
+LOADED_KEPT: Final = 6
+"""So many images that tests loaded outlive a cluster; ours always do."""
+_LOADED: Final = re.compile(r"^unpacking (\S+)", re.MULTILINE)
+
+
+class _LoadRecord:
+    """The names of loaded images, the latest last, kept beside them."""
+
+    def __init__(self) -> None:
+        self._path = paths.image_store() / "loaded.json"
+
+    def _names(self) -> list[str]:
+        return json.loads(self._path.read_text()) if self._path.exists() else []
+
+    def note(self, names: Iterable[str]) -> None:
+        """Add names, or move them to the end."""
+        latest = [name for name in names if not name.startswith(_base_names())]
+        kept = [name for name in self._names() if name not in latest]
+        self._path.write_text(json.dumps([*kept, *latest]))
+
+    def take_old(self, kept: int) -> list[str]:
+        """Return all but the latest names, and forget them."""
+        names = self._names()
+        self._path.write_text(json.dumps(names[-kept:]))
+        return names[:-kept]
+
+
+def _base_names() -> tuple[str, ...]:
+    return tuple(f"{images.REGISTRY}/{name}:" for name in images.all_images())
 
 
 class Cluster:
@@ -188,6 +219,7 @@ class Cluster:
         left = self.machine.run([*_ctr(), "containers", "list", "--quiet"]).split()
         if left:
             self.machine.run([*_ctr(), "containers", "delete", *left])
+        self._forget_old_images()
         self._import_missing(archives.values())
         process = self.machine.server("containerd")
         if process is not None:
@@ -206,8 +238,17 @@ class Cluster:
     def load(self, archive: Path) -> str:
         """Import an OCI or Docker archive, so that pods find its images; return their names."""
         with stage(f"load {archive.name}"):
-            command = [*_ctr(), "images", "import", "-"]
-            return self.machine.run(command, source=archive).strip()
+            told = self.machine.run([*_ctr(), "images", "import", "-"], source=archive)
+        names = _LOADED.findall(told)
+        _LoadRecord().note(names)
+        return "\n".join(names)
+
+    def _forget_old_images(self) -> None:
+        """Delete images that were loaded long ago: tests load one for each change of the product."""
+        there = self.machine.run([*_ctr(), "images", "list", "--quiet"]).split()
+        old = [name for name in _LoadRecord().take_old(LOADED_KEPT) if name in there]
+        if old:
+            self.machine.run([*_ctr(), "images", "delete", *old])
 
     def ensure_images(self, *names: str) -> None:
         """Make images of ours (``images.all_images``) and load those that are not there yet."""
@@ -240,7 +281,7 @@ class Cluster:
         folder.mkdir(parents=True)
         folder.chmod(0o777)
 
-    def wait_for_rollout(self, kind: str, namespace: str, timeout_seconds: float = 120.0) -> None:
+    def wait_for_rollout(self, kind: str, namespace: str, timeout_seconds: float = 240.0) -> None:
         """Wait until a Deployment or the like has what it asks for.
 
         Raises:

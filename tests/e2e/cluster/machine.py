@@ -25,7 +25,7 @@ CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
 COVERED: Final = ("/run", "/var")
 """Folders of this machine that the cluster's machine sees differently."""
 
-_START_SECONDS: Final = 10.0
+_START_SECONDS: Final = 30.0
 _END_SECONDS: Final = 20.0
 
 
