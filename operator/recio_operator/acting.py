@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recio.domain.account_config import Trading
-from recio.domain.errors import RecioError, Rejected, Unavailable
+from recio.domain.errors import RecioError, Rejected
 from recio.runtime.ids import new_secret
 from recio_operator import kube as api
 from recio_operator import names
@@ -20,6 +20,7 @@ from recio_operator.books import BooksPoll
 from recio_operator.cluster import ACCOUNT, Cluster
 from recio_operator.events import Events
 from recio_operator.kube import KINDS, Kube
+from recio_operator.logins import LoginChecks
 from recio_operator.names import ACCOUNT_LABEL, FINALIZER
 from recio_operator.observed import Observed
 from recio_operator.observing import DATABASE, EXCHANGE_KEY, Observer
@@ -51,8 +52,7 @@ class Actor:
     records: Records
     paper_keys: PaperKeys
     events: Events
-    checked_logins: dict[str, int] = field(default_factory=dict)
-    """For which outage's end the password of an account's login was last found right."""
+    logins: LoginChecks
 
     @property
     def kube(self) -> Kube:
@@ -129,29 +129,9 @@ class Actor:
         found = await self.kube.apply(wanted, subresource="status")
         self.cluster.answered(KINDS[document["kind"]], found)
 
-    async def check_login(self, name: str) -> None:
-        """Make sure that the server takes the password in the Secret: it may have been restored."""
-        if self.books.snapshot is None or self.checked_logins.get(name) == self.books.outages:
-            return
-        facts = self.cluster.secrets.get(names.child(name, DATABASE))
-        if facts is None or not facts.has_password or name not in self.books.snapshot.logins:
-            return
-        secret = await self.kube.get(api.SECRETS, names.child(name, DATABASE))
-        if secret is None:
-            return
-        password = value_of(secret, PASSWORD).decode()
-        try:
-            if not await self.records.lets_in(name, password):
-                _log.warning("account %s: the database forgot its password: set again", name)
-                await self.records.set_login(name, password)
-        except Unavailable as error:
-            _log.info("account %s: its login could not be checked: %s", name, error)
-            return
-        self.checked_logins[name] = self.books.outages
-
     def forget(self, name: str) -> None:
         """An account is gone."""
-        self.checked_logins.pop(name, None)
+        self.logins.forget(name)
         self.observer.key_problems.pop(name, None)
 
     async def _set_finalizer(self, document: Object, *, is_wanted: bool) -> None:
@@ -182,7 +162,7 @@ class Actor:
         if held is not None:
             self.cluster.answered(api.SECRETS, held)
         await self.records.set_login(name, password)
-        self.checked_logins[name] = self.books.outages
+        self.logins.is_right(name)
         return True
 
     async def _make_key(self, seen: Observed, _plan: Plan) -> bool:

@@ -1,4 +1,4 @@
-"""The command ``recio-operator``: runs the operator of a release, or prepares a release.
+"""The command ``recio-operator``: runs a release's operator, prepares and ends a release.
 
 Every command has its own help: ``recio-operator COMMAND --help``. Exit status 0 is success, 1 a failure
 that the message explains, 2 words that were not understood.
@@ -59,6 +59,20 @@ examples:
 )
 
 
+_UNINSTALL: Final = (
+    _SETTINGS
+    + """
+The operator must run: it lets the accounts leave. Exit status 1 says who has not left and why.
+
+examples:
+  recio-operator uninstall --timeout 600
+  recio-operator uninstall --kubeconfig ~/.kube/config --release release.json
+"""
+)
+_KOPF_ENDING: Final = "kopf._core.reactor.running"
+"""Warns at each end that handlers for the end were not called; there are none."""
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that the words name; return the exit status."""
     arguments = _parser().parse_args(words)
@@ -87,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
             _PREPARE,
             _prepare,
         ),
+        ("uninstall", "delete all accounts and wait until they have left", _UNINSTALL, _uninstall),
     ):
         command = commands.add_parser(
             name,
@@ -99,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--namespace", metavar="NAME", help="the namespace to watch")
         command.add_argument("--kubeconfig", metavar="FILE", help="the cluster")
         command.set_defaults(command=run)
+        if name == "uninstall":
+            command.add_argument(
+                "--timeout", type=float, default=300.0, metavar="SECONDS", help="how long (300)"
+            )
     return parser
 
 
@@ -122,8 +141,8 @@ def told(arguments: argparse.Namespace) -> OperatorSettings:
 def _run(arguments: argparse.Namespace) -> int:
     settings = told(arguments)
     json_log.set_up(level=settings.log_level)
-    for name in ("kopf", "aiohttp"):
-        logging.getLogger(name).setLevel("WARNING")
+    for name, level in (("kopf", "WARNING"), ("aiohttp", "WARNING"), (_KOPF_ENDING, "ERROR")):
+        logging.getLogger(name).setLevel(level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_operate(settings))
     return 0
@@ -145,6 +164,22 @@ def _prepare(arguments: argparse.Namespace) -> int:
     settings = told(arguments)
     prepare(settings, release.load(Path(settings.release_file)), say=_say)
     return 0
+
+
+def _uninstall(arguments: argparse.Namespace) -> int:
+    uvloop.run(_leave(told(arguments), arguments.timeout))
+    return 0
+
+
+async def _leave(settings: OperatorSettings, timeout_s: float) -> None:
+    from recio_operator.uninstall import uninstall  # noqa: PLC0415 (as the other commands)
+
+    made = release.load(Path(settings.release_file))
+    api = await kube.connect(settings.namespace or made.namespace, kubeconfig=settings.kubeconfig)
+    try:
+        await uninstall(api, timeout_s=timeout_s, say=_say)
+    finally:
+        await api.close()
 
 
 def _say(line: str) -> None:

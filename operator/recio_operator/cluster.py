@@ -16,6 +16,7 @@ from recio_operator.cluster_cache import ClusterCache, version_of
 from recio_operator.kube import Kind, Kube
 from recio_operator.names import ACCOUNT_LABEL, FIELD_MANAGER, POOL_LABEL
 from recio_operator.pod_state import PodState, state_of
+from recio_operator.readiness import Asked
 from recio_operator.secrets_io import SecretFacts, facts_of
 from recio_operator.watching import Watched
 
@@ -28,6 +29,8 @@ ENVIRONMENT: Final = "environment"
 TARGETS: Final = "targets"
 
 DELETED: Final = "DELETED"
+LISTED: Final = ""
+"""An object out of a list: the watch began anew and may have missed what was deleted."""
 CHILDREN: Final = (
     *(api.DEPLOYMENTS, api.SERVICES, api.SERVICE_ACCOUNTS),
     *(api.CONFIG_MAPS, api.NETWORK_POLICIES),
@@ -73,6 +76,8 @@ class Cluster:
     users: dict[str, set[str]] = field(default_factory=dict)
     """Which accounts refer to a Secret."""
     is_filled: bool = False
+    is_listed_anew: bool = False
+    """A watch has listed since the last ``fill``."""
 
     async def fill(self) -> None:
         """List everything; tell what is news.
@@ -81,6 +86,7 @@ class Cluster:
             Unavailable: the API server does not answer.
             Refused: we may not list, or the CRDs are not there.
         """
+        self.is_listed_anew = False
         for one in watched(self.release).values():
             listing = await self.kube.listing(
                 one.kind, label_selector=one.label_selector, field_selector=one.field_selector
@@ -90,6 +96,7 @@ class Cluster:
 
     def heard(self, kind: Kind, event: str, found: Object) -> None:
         """Take an event of a watch."""
+        self.is_listed_anew = self.is_listed_anew or event == LISTED
         if event == DELETED:
             self._gone(kind, found)
         else:
@@ -124,6 +131,13 @@ class Cluster:
         """Return the pods of an owner."""
         return list(self.pods.get(owner, {}).values())
 
+    def unready(self) -> Iterator[Asked]:
+        """Yield the pods that run and are not ready."""
+        for owner, pods in self.pods.items():
+            for pod in pods.values():
+                if pod.address:
+                    yield Asked(owner, pod.address)
+
     def _replace(self, kind: Kind, items: list[Object], version: int) -> None:
         if kind is api.PODS:
             self._replace_pods(items)
@@ -132,7 +146,7 @@ class Cluster:
         else:
             owned = [(item, owner_of(item)) for item in items]
             for owner in self.cache.replace(kind.kind, owned, version):
-                self._tell_owner(owner)
+                self.tell_owner(owner)
             if kind is api.ACCOUNTS:
                 for item in items:
                     self._refer(item)
@@ -145,7 +159,7 @@ class Cluster:
                 self.pods.setdefault(owner, {})[item["metadata"]["name"]] = state_of(item)
         for owner in before.keys() | self.pods.keys():
             if before.get(owner) != self.pods.get(owner):
-                self._tell_owner(owner)
+                self.tell_owner(owner)
 
     def _replace_secrets(self, items: list[Object], version: int) -> None:
         gone = {name for name, facts in self.secrets.items() if facts.version <= version}
@@ -159,7 +173,7 @@ class Cluster:
         owner, name, state = owner_of(found), found["metadata"]["name"], state_of(found)
         if owner and self.pods.get(owner, {}).get(name) != state:
             self.pods.setdefault(owner, {})[name] = state
-            self._tell_owner(owner)
+            self.tell_owner(owner)
 
     def _put_secret(self, found: Object) -> None:
         name, version = found["metadata"]["name"], version_of(found)
@@ -182,7 +196,7 @@ class Cluster:
             owner = owner_of(found)
             held = self.pods.get(owner, {})
             if held.pop(name, None) is not None:
-                self._tell_owner(owner)
+                self.tell_owner(owner)
             if not held:
                 self.pods.pop(owner, None)
         elif kind is api.SECRETS:
@@ -195,15 +209,16 @@ class Cluster:
             self._refer(found)
         if kind is api.CONFIG_MAPS and not owner_of(found):
             self.news(Key(TARGETS, ""))
-        self._tell_owner(owner_of(found))
+        self.tell_owner(owner_of(found))
 
-    def _tell_owner(self, owner: str) -> None:
+    def tell_owner(self, owner: str) -> None:
+        """Have an owner looked at again."""
         what, _, name = owner.partition("/")
         if what:
             self.news(Key(what, name))
 
     def _tell_secret(self, name: str, owner: str) -> None:
-        self._tell_owner(owner)
+        self.tell_owner(owner)
         for account in self.users.get(name, ()):
             self.news(Key(ACCOUNT, account))
 

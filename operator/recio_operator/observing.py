@@ -57,9 +57,9 @@ class Observer:
         if "deletionTimestamp" in document["metadata"]:
             # Whether it may go is decided on what is so now, not on what was a moment ago.
             await self.books.fresh(name)
-        return await self._observed(document)
+        return self._observed(document)
 
-    async def pool(self, place: tuple[Environment, Mode]) -> ObservedPool:
+    def pool(self, place: tuple[Environment, Mode]) -> ObservedPool:
         """Return what there is to know of a pool."""
         environment, mode = place
         name = names.pool(environment.name, mode.value)
@@ -69,7 +69,7 @@ class Observer:
         for account in self.cluster.accounts():
             document = self.cluster.account(account)
             if document is not None and (account in hosted or self._pool_of(document) == name):
-                members.append(await self._observed(document))
+                members.append(self._observed(document))
         return ObservedPool(
             environment=environment.name,
             mode=mode,
@@ -111,7 +111,7 @@ class Observer:
             return ""
         return names.pool(place.environment.name, place.config.mode.value)
 
-    async def _observed(self, document: Object) -> Observed:
+    def _observed(self, document: Object) -> Observed:
         name = document["metadata"]["name"]
         snapshot = self.books.snapshot
         children = self.cluster.cache.owned(f"account/{name}")
@@ -130,13 +130,13 @@ class Observer:
             books=snapshot.accounts.get(name) if snapshot is not None else None,
             books_reason=self.books.reason,
             has_login=self._has_login(name, snapshot),
-            pods=merged(await self._asked(pods)),
+            pods=merged(self._told(pods)),
         )
 
-    async def _asked(self, pods: list[PodState]) -> list[PodState]:
-        """Ask pods that run and are not ready what their readiness probe says."""
+    def _told(self, pods: list[PodState]) -> list[PodState]:
+        """Add what pods that run and are not ready said last."""
         return [
-            replace(pod, reason=await self.readiness.reason(pod.address) or pod.reason)
+            replace(pod, reason=self.readiness.reason(pod.address) or pod.reason)
             if pod.address
             else pod
             for pod in pods

@@ -31,6 +31,7 @@ from recio_operator.cluster import Cluster, Key
 from recio_operator.events import Events
 from recio_operator.fleet import FleetDesk
 from recio_operator.kube import KINDS, Kube, Refused
+from recio_operator.logins import LoginChecks
 from recio_operator.markets import MarketDesk
 from recio_operator.metrics import OperatorMetrics
 from recio_operator.observing import Observer
@@ -53,6 +54,8 @@ STOP_PATIENCE_S: Final = 3.0
 START_PAUSE_S: Final = 2.0
 WATCH_PATIENCE_S: Final = 60.0
 GAUGES_S: Final = 5.0
+RELIST_S: Final = 10.0
+"""How long events of a watch that lists anew may keep coming."""
 
 _log = logging.getLogger("recio.operator")
 
@@ -78,7 +81,7 @@ class OperatorProcess:
             listen_dsn=records.address(release, is_direct=True),
             password=_password(Path(settings.database_password_file)),
         )
-        self._readiness = Readiness()
+        self._readiness = Readiness(self.cluster.unready, self.cluster.tell_owner)
         self._paper_keys = PaperKeys(kube)
         self.books = BooksPoll(
             self._database, every_s=settings.books_seconds, changed=self._books_changed
@@ -100,6 +103,7 @@ class OperatorProcess:
         )
         written = Records(self._database, self.release)
         actor = Actor(
+            logins=LoginChecks(cluster=self.cluster, books=self.books, records=written),
             cluster=self.cluster,
             observer=observer,
             books=self.books,
@@ -169,6 +173,8 @@ class OperatorProcess:
             )
             group.create_task(self.watching.run(lambda: on_signals(stop)), name="watching")
             group.create_task(self._resync(), name="resync")
+            group.create_task(self._readiness.run(), name="readiness")
+            group.create_task(self._reconciler.actor.logins.run(), name="logins")
             group.create_task(self._measure(), name="measure")
 
     async def _fill_first(self) -> None:
@@ -202,14 +208,33 @@ class OperatorProcess:
         self.queue.add(Key(what.TARGETS, ""))
 
     async def _resync(self) -> None:
-        """List and look at everything anew now and then: whatever was missed is found."""
+        """List and look at everything anew now and then: whatever was missed is found.
+
+        Soon after a watch had to list anew: it cannot know what was deleted meanwhile.
+        """
+        due = self._next_resync()
         while True:
-            await asyncio.sleep(self.settings.resync_seconds * (0.75 + 0.5 * self._jitter()))
-            with contextlib.suppress(RecioError):
+            await asyncio.sleep(RELIST_S)
+            is_due = asyncio.get_running_loop().time() >= due
+            if not (is_due or self.cluster.is_listed_anew):
+                continue
+            try:
                 await self.cluster.fill()
-            for account in self.cluster.accounts():
-                self.queue.add_after(Key(what.ACCOUNT, account), 60 * self._jitter())
-            self.queue.add_after(Key(what.FLEET, FLEET_NAME), 60 * self._jitter())
+            except RecioError as error:
+                self.cluster.is_listed_anew = True
+                _log.warning("what a watch may have missed is looked for later: %s", error)
+            if is_due:
+                due = self._next_resync()
+                self._look_again()
+
+    def _next_resync(self) -> float:
+        wait_s = self.settings.resync_seconds * (0.75 + 0.5 * self._jitter())
+        return asyncio.get_running_loop().time() + wait_s
+
+    def _look_again(self) -> None:
+        for account in self.cluster.accounts():
+            self.queue.add_after(Key(what.ACCOUNT, account), 60 * self._jitter())
+        self.queue.add_after(Key(what.FLEET, FLEET_NAME), 60 * self._jitter())
 
     def _books_changed(self, accounts: set[str] | None) -> None:
         if not self.cluster.is_filled:
@@ -272,7 +297,6 @@ class OperatorProcess:
 
     async def _close(self) -> None:
         await self._paper_keys.close()
-        await self._readiness.close()
         await self._database.close()
         await self.kube.close()
 

@@ -1,13 +1,15 @@
-"""What the readiness probe of a pod answers, asked by ourselves: the kubelet keeps only the status.
+"""What the readiness probes of pods answer, asked by ourselves: the kubelet keeps only the status.
 
-A pod that cannot be asked (a network policy, a moment too early) has no more to say; that is no
-failure. Answers are kept a few seconds, so that many looks ask once.
+Pods that run and are not ready are asked every few seconds, beside the reconciling and never in its
+way: a halt must not wait for a pod that does not answer. A pod that cannot be asked (a network policy, a
+moment too early) has no more to say; that is no failure.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 import aiohttp
 import msgspec
@@ -15,9 +17,16 @@ import msgspec
 from recio_operator.release import HTTP_PORT
 
 TIMEOUT_S: Final = 1.5
-KEPT_S: Final = 4.0
+EVERY_S: Final = 5.0
+TOGETHER: Final = 10
 _BODY_MOST: Final = 64_000
-_KEPT_MOST: Final = 2_000
+
+
+class Asked(NamedTuple):
+    """A pod to ask: whose it is, and its address."""
+
+    owner: str
+    address: str
 
 
 class _Service(msgspec.Struct):
@@ -32,38 +41,51 @@ class _Answer(msgspec.Struct):
 
 
 class Readiness:
-    """Asks pods what keeps them from being ready."""
+    """Knows what keeps pods from being ready.
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-        self._kept: dict[str, tuple[float, str]] = {}
+    Args:
+        unready: gives the pods to ask.
+        changed: told the owner of a pod that answers otherwise than before.
+    """
 
-    async def reason(self, address: str) -> str:
-        """Return what the pod at an address says, or nothing."""
-        now_s = asyncio.get_running_loop().time()
-        kept = self._kept.get(address)
-        if kept is not None and now_s - kept[0] < KEPT_S:
-            return kept[1]
-        if len(self._kept) > _KEPT_MOST:
-            self._kept.clear()
-        found = await self._ask(address)
-        self._kept[address] = (now_s, found)
-        return found
+    def __init__(
+        self, unready: Callable[[], Iterable[Asked]], changed: Callable[[str], None]
+    ) -> None:
+        self._unready = unready
+        self._changed = changed
+        self._known: dict[str, str] = {}
 
-    async def _ask(self, address: str) -> str:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
-        host = f"[{address}]" if ":" in address else address
-        try:
-            async with self._session.get(f"http://{host}:{HTTP_PORT}/readyz") as answer:
-                return reason_in(await answer.content.read(_BODY_MOST))
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            return ""
+    def reason(self, address: str) -> str:
+        """Return what the pod at an address said last, or nothing."""
+        return self._known.get(address, "")
 
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+    async def run(self) -> None:
+        """Ask for ever."""
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        connector = aiohttp.TCPConnector(limit=TOGETHER, force_close=True)
+        async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+            while True:
+                await self._round(session)
+                await asyncio.sleep(EVERY_S)
+
+    async def _round(self, session: aiohttp.ClientSession) -> None:
+        pods = list(self._unready())
+        answers = await asyncio.gather(*(_ask(session, pod.address) for pod in pods))
+        before, self._known = self._known, {}
+        for pod, answer in zip(pods, answers, strict=True):
+            self._known[pod.address] = answer
+        for pod, answer in zip(pods, answers, strict=True):
+            if before.get(pod.address, "") != answer:
+                self._changed(pod.owner)
+
+
+async def _ask(session: aiohttp.ClientSession, address: str) -> str:
+    host = f"[{address}]" if ":" in address else address
+    try:
+        async with session.get(f"http://{host}:{HTTP_PORT}/readyz") as answer:
+            return reason_in(await answer.content.read(_BODY_MOST))
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return ""
 
 
 def reason_in(body: bytes) -> str:

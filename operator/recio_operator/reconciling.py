@@ -72,7 +72,6 @@ class Reconciler:
         return await self.targets.reconcile()
 
     async def _account(self, name: str) -> float | None:
-        await self.actor.check_login(name)
         for _ in range(LOOKS_MOST):
             seen = await self.observer.account(name)
             if seen is None:
@@ -91,6 +90,7 @@ class Reconciler:
             self.later(Key(what.TARGETS, ""), TARGETS_SETTLE_S)
         if outcome.problems:
             raise outcome.problems[0]
+        self.actor.logins.add(name)
         return plan.requeue_seconds
 
     def _is_gone(self, name: str) -> None:
@@ -104,7 +104,7 @@ class Reconciler:
         place = self._pool_place(name)
         if place is None:
             return None
-        seen = await self.observer.pool(place)
+        seen = self.observer.pool(place)
         plan = plan_pool(seen, self.release)
         document = seen.members[0].document if seen.members else None
         await self.actor.bring_pool(plan, document, seen.now_us)
