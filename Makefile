@@ -55,7 +55,7 @@ check: dev ## Check format, lint, types, import contracts and rendered files
 	@echo "==> Import contracts"
 	@.venv/bin/lint-imports --no-cache
 	@echo "==> Rendered files"
-	@$(PYTHON) docs/render.py --check
+	@$(PYTHON) -m docs.render --check
 
 .PHONY: format
 format: dev ## Format the code and mend what the linter can
@@ -63,8 +63,8 @@ format: dev ## Format the code and mend what the linter can
 	@.venv/bin/ruff check --fix .
 
 .PHONY: render
-render: dev ## Write the parts of docs/ that follow from the code
-	@$(PYTHON) docs/render.py
+render: dev ## Write what follows from the code: parts of docs/, custom resource definitions
+	@$(PYTHON) -m docs.render
 
 .PHONY: bench
 bench: dev ui ## Run a benchmark of docs/performance.md (B=name, ARGS=…; without B: their names)
