@@ -15,8 +15,8 @@ from urllib.request import urlopen
 import psycopg
 import pytest
 
-START_S = 30.0
-STOP_S = 20
+START_S = 120.0
+STOP_S = 60
 
 
 def free_port():
@@ -27,10 +27,11 @@ def free_port():
 
 
 class Pod:
-    """One `recio run` process with variables of its own."""
+    """One `recio run` process with variables of its own; ``log``: where it writes, else a pipe."""
 
-    def __init__(self, *services, **variables):
-        self.port = free_port()
+    def __init__(self, *services, port=0, log=None, **variables):
+        self.port = port or free_port()
+        self._log = log.open("w") if log else None
         values = {f"RECIO_{name.upper()}": value for name, value in variables.items()}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "recio", "run", *services],
@@ -42,18 +43,18 @@ class Pod:
                 "RECIO_HTTP_PORT": str(self.port),
                 **values,
             },
-            stderr=subprocess.PIPE,
+            stderr=self._log or subprocess.PIPE,
             text=True,
         )
 
     def ask(self, path):
         """Return status and document of a probe; None while nobody listens."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as reply:
+            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as reply:
                 return reply.status, json.load(reply)
         except HTTPError as error:
             return error.code, json.load(error)
-        except (URLError, ConnectionError):
+        except (URLError, ConnectionError, TimeoutError):
             return None
 
     def until(self, status, word=""):
@@ -76,6 +77,9 @@ class Pod:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        finally:
+            if self._log is not None:
+                self._log.close()
         return self.process.returncode, log
 
 
