@@ -164,6 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CommandFailed, TooLate, NoMachine, KeyError, ValueError) as error:
         say(f"error: {error}")
         return 1
+    except KeyboardInterrupt:
+        say("interrupted; `down` or the next `up` removes what is there")
+        return 130
     return 0
 
 

@@ -52,6 +52,10 @@ class Machine:
     def _pid_file(self) -> Path:
         return self.state / "pids" / "machine"
 
+    @property
+    def _outer_file(self) -> Path:
+        return self.state / "pids" / "unshare"
+
     def first_process(self) -> Process | None:
         """Return the process that holds the namespaces, if it runs."""
         return processes.load(self._pid_file)
@@ -73,12 +77,23 @@ class Machine:
         log = self.state / "logs" / "machine.log"
         outer = processes.start(
             [
-                *("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--"),
+                *(
+                    "unshare",
+                    "--mount",
+                    "--net",
+                    "--pid",
+                    "--fork",
+                    "--mount-proc",
+                    "--kill-child",
+                    "--",
+                ),
                 *(paths.HERE / "machine.sh", self.state, reaper, NODE_ADDRESS),
             ],
             log,
             dies_with_us=False,
         )
+        # Known from its first moment on: a start that is cut short is cleaned up as well.
+        outer.save(self._outer_file)
         try:
             inner = wait_for("machine", lambda: _only_child(outer), timeout_seconds=_START_SECONDS)
             inner.save(self._pid_file)
@@ -132,10 +147,11 @@ class Machine:
 
     def power_off(self) -> None:
         """End everything inside at once, as pulling the plug would; the state stays."""
-        first = self.first_process()
-        if first is not None:
-            first.kill()
-        self._pid_file.unlink(missing_ok=True)
+        for file in (self._outer_file, self._pid_file):
+            process = processes.load(file)
+            if process is not None:
+                process.kill()
+            file.unlink(missing_ok=True)
         remove_control_groups(self.control_group)
 
     def remove(self) -> None:
