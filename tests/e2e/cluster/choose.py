@@ -148,7 +148,11 @@ class SourceCluster:
 
     def variables(self) -> dict[str, str]:
         """Return its kubeconfig and our kubectl and helm."""
-        return {**_with_our_tools(), "KUBECONFIG": str(self.cluster.kubeconfig)}
+        return {
+            **_with_our_tools(),
+            "KUBECONFIG": str(self.cluster.kubeconfig),
+            "KUBECACHEDIR": str(self.cluster.machine.state / "kubectl"),
+        }
 
     def wrapped(self, command: Sequence[str]) -> list[str]:
         """Enter its network."""
