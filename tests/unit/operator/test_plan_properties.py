@@ -114,6 +114,8 @@ def change(draw, world: World) -> None:
     world.key = draw(KEYS)
     know(world, draw(FACTS), draw(SWITCHES))
     world.books_reason = draw(st.sampled_from(["", "", "connection refused"]))
+    for component in world.pods:
+        world.pods[component] = draw(st.sampled_from(["", "", "CrashLoopBackOff: back-off 10s"]))
     world.now_us += draw(st.integers(0, 200)) * SECOND_US
 
 
@@ -159,6 +161,7 @@ def test_when_flat_replaces_no_template_while_something_is_open(world):
     world.change(rollout={"policy": "WhenFlat", "deadlineSeconds": 0}, suspend=False)
     world.key = good_key()
     know(world, {"is_flat": False, "live_orders": 1}, [])
+    world.pods = dict.fromkeys(world.pods, "")
     running = {name for name, live in world.deployments().items() if live["spec"]["replicas"]}
 
     world.settle(most=12)

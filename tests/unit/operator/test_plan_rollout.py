@@ -258,6 +258,18 @@ def test_pods_that_cannot_run_are_replaced_at_once(reason):
     assert world.rolled == ["ta-alpha-compact"]
 
 
+def test_pods_that_cannot_run_are_left_alone_while_the_books_are_unknown():
+    """Perhaps they cannot run because of what makes the books unknown."""
+    world = running(topology="Compact")
+    world.books_reason = "connection refused"
+    world.pods["compact"] = "CrashLoopBackOff: 40 s"
+    world.change(image=NEW_IMAGE)
+
+    world.step()
+
+    assert world.rolled == []
+
+
 def test_a_new_key_waits_a_minute_at_most_for_orders_in_flight():
     """Only the pods that hold a key are replaced, and nothing else of them changes."""
     world = running(mode="demo")
