@@ -12,6 +12,7 @@ from tests.unit.chart import rendering
 from recio import manifest
 from recio.exchange_simulator.app import ExchangeSettings
 from recio.runtime import modes, settings
+from recio_operator import cli as operator_cli
 from recio_operator import settings as operator_settings
 
 _OWN = {
@@ -165,3 +166,17 @@ def _pods(rendered):
     for one in rendering.parsed(rendered):
         if one["kind"] == "Deployment":
             yield one["metadata"]["name"], one["spec"]["template"]
+
+
+@pytest.mark.parametrize("case", rendering.CASES)
+def test_the_operator_s_commands_are_spelt_as_it_knows_them(case):
+    """Rule: a Job that calls a command which is not there would be found when it is too late."""
+    told = [
+        container["args"]
+        for _, pod in rendering.pods(case)
+        for container in pod["spec"]["containers"]
+        if container.get("command") == ["recio-operator"]
+    ]
+    assert sorted(words[0] for words in told) == ["prepare", "run", "uninstall"]
+    for words in told:
+        assert operator_cli._parser().parse_args(words).command
