@@ -9,12 +9,15 @@ from typing import Any, Final
 from recio.domain.account_config import FLEET_NAME, Mode
 from recio_operator import cluster as what
 from recio_operator import names
+from recio_operator.account_status import with_failure
 from recio_operator.acting import Actor
 from recio_operator.cluster import Cluster, Key
 from recio_operator.fleet import FleetDesk
-from recio_operator.kube import Conflict
+from recio_operator.kube import Conflict, Refused
 from recio_operator.markets import MarketDesk
+from recio_operator.observed import Observed
 from recio_operator.observing import Observer
+from recio_operator.plan import Plan
 from recio_operator.planning import plan_account
 from recio_operator.pooling import plan_pool
 from recio_operator.release import Environment, Release
@@ -83,7 +86,7 @@ class Reconciler:
                 break
         else:
             raise Later(CONFLICT_PAUSE_S, f"account {name} changes while it is looked at")
-        await self.actor.finish(seen, plan, is_safe=not outcome.problems)
+        await self._finish(seen, plan, is_safe=not outcome.problems)
         for pool in self.observer.pools_of(name, seen.document):
             self.again(Key(what.POOL, pool))
         if plan.apply or plan.delete:
@@ -92,6 +95,17 @@ class Reconciler:
             raise outcome.problems[0]
         self.actor.logins.add(name)
         return plan.requeue_seconds
+
+    async def _finish(self, seen: Observed, plan: Plan, *, is_safe: bool) -> None:
+        """Carry the plan out; what the API server refuses for good is told in the status."""
+        try:
+            await self.actor.finish(seen, plan, is_safe=is_safe)
+        except Conflict:
+            raise
+        except Refused as error:
+            failed = with_failure(plan.status, seen.document, str(error), now_us=seen.now_us)
+            await self.actor.apply_status(seen.document, failed)
+            raise
 
     def _is_gone(self, name: str) -> None:
         self.actor.forget(name)
