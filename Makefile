@@ -77,11 +77,27 @@ image: ## Build the container image and look at it from inside (ARGS="--archive 
 	@images/build.sh $(ARGS)
 	@images/smoke.sh
 
+.PHONY: e2e e2e-all
+e2e: dev ## On a real cluster: install, trade, halt, kill, upgrade, delete
+	@tests/e2e/run.sh core $(ARGS)
+e2e-all: dev ## The same and everything else that a user sees: outages, backups, the browser
+	@tests/e2e/run.sh all $(ARGS)
+
+.PHONY: cluster-up cluster-down
+cluster-up: dev ## Boot a single-node cluster from source packages (the first time 20 minutes)
+	@$(PYTHON) -m tests.e2e.cluster up $(ARGS)
+cluster-down: dev ## End it; what was built stays in the cache
+	@$(PYTHON) -m tests.e2e.cluster down
+
 ##@ Maintain
 
 .PHONY: apt
 apt: ## Install the Debian packages that tests need, if they are missing
 	@tools/apt.sh
+
+.PHONY: apt-cluster
+apt-cluster: ## Install those that the cluster from source packages needs
+	@tools/apt.sh cluster
 
 .PHONY: lock
 lock: dev ## Resolve pyproject.toml anew into the lock files (UPGRADE=1 for newer versions)
@@ -104,5 +120,5 @@ clean: ## Remove what was built and installed; the paper account's data stays
 help: ## Show this
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
