@@ -52,6 +52,17 @@ CREATE = {"method": "POST", "path": "/portfolio/events/orders"}
 READ = {"method": "GET", "path": "/portfolio"}
 
 
+async def _recovered(service):
+    """Let a service recover as its host does: as often as it needs."""
+    while service.recover is not None:
+        try:
+            await service.recover()
+        except Unavailable:
+            await asyncio.sleep(0.5)
+        else:
+            return
+
+
 class Floor:
     """One account at one paper exchange, in virtual time."""
 
@@ -148,8 +159,7 @@ class Floor:
             TradeManager(self.context("trade_manager"), self.name).service(),
         ]
         for service in services:
-            if service.recover is not None:
-                await service.recover()
+            await _recovered(service)
         self.tasks = [asyncio.create_task(task()) for service in services for task in service.tasks]
 
     async def restart(self):
