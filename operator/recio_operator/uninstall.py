@@ -14,7 +14,7 @@ from typing import Any, Final
 from recio.domain.account_config import DeletionPolicy
 from recio.domain.errors import Broken, Unavailable
 from recio_operator import kube as api
-from recio_operator.kube import Kube
+from recio_operator.kube import Kind, Kube, Refused
 from recio_operator.names import FORCE_FINALIZE
 
 Object = dict[str, Any]
@@ -22,6 +22,7 @@ Say = Callable[[str], None]
 
 PAUSE_S: Final = 1.0
 TELL_S: Final = 10.0
+NOT_FOUND: Final = 404
 
 
 async def uninstall(kube: Kube, *, timeout_s: float, say: Say) -> None:
@@ -31,16 +32,26 @@ async def uninstall(kube: Kube, *, timeout_s: float, say: Say) -> None:
         Broken: an account may not leave or has not left in time; the message names each and why.
         Unavailable: the API server does not answer.
     """
-    accounts = await kube.list(api.ACCOUNTS)
+    accounts = await _all(kube, api.ACCOUNTS)
     _refuse_open(accounts)
     for account in accounts:
         await kube.delete(api.ACCOUNTS, account["metadata"]["name"])
     if accounts:
         say(f"deleted, to leave their exchange: {_names(accounts)}")
     await _until_gone(kube, timeout_s, say)
-    for fleet in await kube.list(api.FLEETS):
+    for fleet in await _all(kube, api.FLEETS):
         await kube.delete(api.FLEETS, fleet["metadata"]["name"])
     say("no account is left; the release may go")
+
+
+async def _all(kube: Kube, kind: Kind) -> list[Object]:
+    try:
+        return await kube.list(kind)
+    except Refused as error:
+        if error.status == NOT_FOUND:
+            # Whoever removed the definitions removed every object with them.
+            return []
+        raise
 
 
 def _refuse_open(accounts: Iterable[Object]) -> None:
@@ -82,7 +93,7 @@ async def _until_gone(kube: Kube, timeout_s: float, say: Say) -> None:
 
 async def _left(kube: Kube) -> list[Object]:
     try:
-        return await kube.list(api.ACCOUNTS)
+        return await _all(kube, api.ACCOUNTS)
     except Unavailable:
         # It may be restarting; what was deleted stays deleted.
         return [{"metadata": {"name": "the API server"}}]
