@@ -22,9 +22,7 @@ from recio.domain.errors import Broken
 PREFIX: Final = "RECIO_"
 MASK: Final = "********"
 
-_TOOLS: Final = frozenset(
-    {"RECIO_PYTHON", "RECIO_E2E", "RECIO_E2E_CLUSTER", "RECIO_NO_APISERVER"}
-)
+_TOOLS: Final = frozenset({"RECIO_PYTHON", "RECIO_E2E", "RECIO_E2E_CLUSTER", "RECIO_NO_APISERVER"})
 """Read by the Makefile and the tests, not by us."""
 
 T = TypeVar("T", bound=msgspec.Struct)
