@@ -68,7 +68,11 @@ def test_a_bad_line_to_the_api_server_only_takes_longer(run, faults):
         assert len(made.list("Deployment")) == len(names)
         secrets = Counter(one["metadata"]["name"] for one in made.list("Secret"))
         assert all(secrets[f"ta-{name}-exchange-key"] == 1 for name in names)
-        assert await made.exchange.accounts() == ["a0", "a1", "a2", "a3", "market"]
+
+        async def are_known():
+            return await made.exchange.accounts() == [*names, "market"]
+
+        await until(are_known, what="all are known, nobody twice", seconds=120)
         assert proxy.failed or faults.delay_s
 
     run(check)
