@@ -9,7 +9,7 @@ from typing import Any, Final
 from recio.domain.account_config import FLEET_NAME, Mode
 from recio_operator import cluster as what
 from recio_operator import names
-from recio_operator.account_status import with_failure
+from recio_operator.account_status import failure_notes, with_failure
 from recio_operator.acting import Actor
 from recio_operator.cluster import Cluster, Key
 from recio_operator.fleet import FleetDesk
@@ -105,6 +105,8 @@ class Reconciler:
         except Refused as error:
             failed = with_failure(plan.status, seen.document, str(error), now_us=seen.now_us)
             await self.actor.apply_status(seen.document, failed)
+            for note in failure_notes(seen.document, str(error)):
+                await self.actor.events.post(seen.document, note, now_us=seen.now_us)
             raise
 
     def _is_gone(self, name: str) -> None:

@@ -1,0 +1,40 @@
+"""What the API server refuses of the operator's own writing is told where a person looks."""
+
+from __future__ import annotations
+
+import pytest
+from tests.apiserver.operator_world import paper, world
+
+TOO_MUCH = {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}
+
+
+@pytest.fixture
+def run(runner, objects, server, database_url):
+    """Run a test's coroutine with a world of its own."""
+
+    def start(check):
+        async def main():
+            async with world(objects, server.kubeconfig, database_url) as made:
+                await check(made)
+
+        runner.run(main())
+
+    return start
+
+
+def test_a_child_that_is_refused_is_told_and_recovered_from(run):
+    """The condition carries the API server's words; with a better document the account comes up."""
+
+    async def check(made):
+        await made.start_operator()
+        made.objects.create(paper("one", pod={"resources": TOO_MUCH})).expect()
+        await made.says("one", "Reconciled", "False", reason="ApplyRefused")
+        await made.says("one", "Ready", "False", reason="ApplyRefused")
+        assert "memory limit" in made.condition("one", "Reconciled")["message"]
+
+        made.patch("one", pod={"resources": {"requests": {"memory": "64Mi"}}})
+
+        await made.exists("Deployment", "ta-one-compact")
+        await made.says("one", "Reconciled", "True")
+
+    run(check)
