@@ -126,3 +126,9 @@ def with_failure(status: Object | None, document: Object, message: str, *, now_u
         | ({} if effective is None else {"effectiveGeneration": effective})
         | {"conditions": kept or list(said.values())}
     )
+
+
+def failure_notes(document: Object, message: str) -> tuple[Note, ...]:
+    """Return the Event of a failure that the live status does not tell yet."""
+    present = by_type(document).get("Reconciled", {}).get("reason")
+    return () if present == "ApplyRefused" else (_note(no("ApplyRefused", message)),)

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.operator.world import NOW_US, World, document, good_key, release, running
 
 from recio.domain.account_config import Trading
-from recio_operator.account_status import with_failure
+from recio_operator.account_status import failure_notes, with_failure
 from recio_operator.observed import Key, KeyState, SwitchSource
 from recio_operator.reasons import REASONS, WAITING
 
@@ -235,6 +235,7 @@ def test_a_failed_act_is_told():
     status = with_failure(plan.status, world.document, "quota exceeded", now_us=NOW_US + 5_000_000)
 
     said = {one["type"]: one for one in status["conditions"]}
+    assert [note.kind for note in failure_notes(world.document, "quota exceeded")] == ["Warning"]
     assert len(said) == 9
     assert said["Reconciled"]["reason"] == "ApplyRefused"
     assert said["Ready"]["status"] == "False"
@@ -243,3 +244,4 @@ def test_a_failed_act_is_told():
     world.document["status"] = status
     again = with_failure(plan.status, world.document, "quota exceeded", now_us=NOW_US + 9_000_000)
     assert again == status
+    assert failure_notes(world.document, "quota exceeded") == ()
