@@ -19,7 +19,9 @@ def test_an_account_is_halted_and_let_go_by_patch(system, new_account):
     trader.patch(trading="Halted")
     trader.until_effective("Halted")
     system.figures.took("kubectl patch to Halted in the database", watch.seconds())
-    trader.until_condition("TradingEnabled", "False")
+    trader.until_condition("TradingEnabled", "False", "Halted")
+    (source,) = trader.resource()["status"]["trading"]["sources"]
+    assert (source["source"], source["state"]) == ("resource", "Halted")
     with system.page() as page:
         intent = trader.wait("a proposal", lambda: page.buy(trader.name))
         trader.wait("a refusal", lambda: _refusal(trader, intent))
@@ -27,10 +29,6 @@ def test_an_account_is_halted_and_let_go_by_patch(system, new_account):
         trader.until_effective("Active")
         trader.close(page, trader.buy(page))
     assert trader.pod_uids() == before
-    sources = {
-        one["source"]: one["state"] for one in trader.resource()["status"]["trading"]["sources"]
-    }
-    assert sources.get("resource", "Active") == "Active"
 
 
 def test_the_fleet_holds_every_account(system, new_account):

@@ -99,8 +99,8 @@ class Trader:
     def until_trade(self, intent: dict[str, Any], state: str) -> Row:
         """Wait until an intent's trade has reached a state."""
         sql = (
-            "SELECT t.* FROM trading.trades t JOIN trading.intents i USING (trade_id) "
-            f"WHERE i.intent_id = '{intent['intent_id']}' AND t.state = '{state}'"
+            "SELECT t.* FROM trading.trades t JOIN trading.orders o USING (trade_id) "
+            f"WHERE o.intent_id = '{intent['intent_id']}' AND t.state = '{state}'"
         )
         told = f"trade {state} for intent {intent['intent_id']}"
         found = self.wait(told, lambda: self.books.ask(sql) or self._refusal(intent), TRADE_SECONDS)
@@ -109,8 +109,9 @@ class Trader:
 
     def _refusal(self, intent: dict[str, Any]) -> str:
         sql = (
-            "SELECT i.refusal || coalesce(t.close_reason, '') FROM trading.intents i "
-            "LEFT JOIN trading.trades t USING (trade_id) "
+            "SELECT i.state || ': ' || i.refusal || coalesce(t.close_reason, '') "
+            "FROM trading.intents i LEFT JOIN trading.orders o USING (intent_id) "
+            "LEFT JOIN trading.trades t ON t.trade_id = o.trade_id "
             f"WHERE i.intent_id = '{intent['intent_id']}' "
             "AND (i.state = 'refused' OR t.state = 'abandoned')"
         )
