@@ -170,6 +170,7 @@ class LiveWiring:
             address.url,
             listen_dsn=address.listen_url,
             password=address.password,
+            pooler_prepares=self._settings.database_pooler_prepares,
             connections=CONNECTIONS.get(row.name, CONNECTIONS_DEFAULT),
             name=f"recio {row.name}" + (f" {account}" if account else ""),
             jitter=self.ids.jitter,

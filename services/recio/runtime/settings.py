@@ -67,7 +67,8 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``database_url`` without a user means: each service logs in as itself (``recio_<service>`` or
     ``recio_account_<account>``), with a password from ``database_passwords_dir/<login>`` if that is
     set. It may be a transaction pooler's: ``database_listen_url`` is then the server's own, for the
-    one connection of a process that lasts. ``redis_password_file`` holds the password of Redis.
+    one connection of a process that lasts; ``database_pooler_prepares`` says that the pooler follows
+    prepared statements (PgBouncer 1.21 or newer with ``max_prepared_statements``), which is faster. ``redis_password_file`` holds the password of Redis.
     Files of passwords are read at each connection. ``environments`` are those of the release, for
     services that show all of them; none means ``environment`` alone. ``credentials_dir`` holds ``<account>/key-id`` and ``<account>/private-key``, and
     ``market/`` for the environment's read key. ``exchange_*_url`` is where a paper environment's
@@ -79,6 +80,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     redis_url: str
     database_listen_url: str = ""
+    database_pooler_prepares: bool = False
     redis_password_file: str = ""
     environments: tuple[str, ...] = ()
     credentials_dir: str = ""

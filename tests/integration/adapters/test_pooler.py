@@ -59,6 +59,7 @@ class Pooler:
         }
         if version() >= FOLLOWS_PREPARED:
             self._settings["max_prepared_statements"] = prepared
+        self.follows_prepared = prepared > 0 and version() >= FOLLOWS_PREPARED
         self._process = None
 
     def start(self):
@@ -112,7 +113,10 @@ def make(pooler, postgres, name, runner):
 
     def port(login=LOGIN):
         direct = postgres.url(name, user=login)
-        opened.append(PostgresDatabase(pooler.url(name, login), listen_dsn=direct))
+        url = pooler.url(name, login)
+        opened.append(
+            PostgresDatabase(url, listen_dsn=direct, pooler_prepares=pooler.follows_prepared)
+        )
         return opened[-1]
 
     yield port

@@ -13,7 +13,7 @@ type, so that enums and dates can be given as text; times come back in UTC.
 Transactions may go through a pooler that hands out a server connection for each (PgBouncer,
 ``pool_mode = transaction``); ``listen_dsn`` is then the direct address. Over a pooler nothing is sent
 that it could refuse or lose: no startup options (the logins' own settings stand in for them, see
-migration 0006) and no statement is kept prepared (see ``session``).
+migration 0006) and no statement is kept prepared unless it follows them (see ``session``).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from recio.adapters.postgres.failures import (
 )
 from recio.adapters.postgres.hints import Hints
 from recio.adapters.postgres.session import (
+    PREPARED_MOST,
     AsyncSession,
     BlockingSession,
     Statement,
@@ -160,7 +161,8 @@ class PostgresDatabase:
     """A few connections to one database under one login, made when first needed.
 
     ``jitter`` gives numbers in [0, 1) that spread reconnections (the Ids port has one).
-    ``listen_dsn`` is the direct address where ``dsn`` is a pooler's. ``password`` is asked at each
+    ``listen_dsn`` is the direct address where ``dsn`` is a pooler's; ``pooler_prepares`` says that
+    this pooler follows prepared statements. ``password`` is asked at each
     connection, so that a changed one is found.
     """
 
@@ -179,8 +181,10 @@ class PostgresDatabase:
         timeout_s: float = STATEMENT_TIMEOUT_S,
         listen_dsn: str = "",
         password: Callable[[], str] | None = None,
+        pooler_prepares: bool = False,
     ) -> None:
         self._dsn = dsn
+        self._pooler_prepares = pooler_prepares
         self._is_pooled = bool(listen_dsn) and listen_dsn != dsn
         self._listen_dsn = listen_dsn or dsn
         self._password = password
@@ -266,7 +270,12 @@ class PostgresDatabase:
             )
         except psycopg.Error as error:
             raise _not_connected(dsn, error) from error
-        session = AsyncSession(connection, timeout_s=self._timeout_s, is_pooled=is_pooled)
+        session = AsyncSession(
+            connection,
+            timeout_s=self._timeout_s,
+            is_pooled=is_pooled,
+            prepared_most=PREPARED_MOST if self._pooler_prepares or not is_pooled else 0,
+        )
         self._all.add(session)
         return session
 

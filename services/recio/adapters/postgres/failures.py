@@ -27,6 +27,7 @@ _UNAVAILABLE_STATES: Final = frozenset(
         "25P04",  # transaction_timeout
         "25006",  # read only: we are on a standby that is about to be promoted, or a demoted primary
         "26000",  # the pooler gave us another server connection: the statement is prepared anew
+        "42P05",  # the same, told by the other side: somebody has prepared it there already
         "28000",  # login refused: credentials rotate, roles are made by a migration still running
         "28P01",
         "3D000",  # the database is not there yet
@@ -38,7 +39,7 @@ _PROTOCOL_VIOLATION: Final = "08P01"
 """In class 08, but what it tells of is a wrong number of parameters."""
 
 _GONE_CLASSES: Final = frozenset({"08", "57", "58"})
-_GONE_STATES: Final = frozenset({"25P03", "25P04", "25006", "26000"})
+_GONE_STATES: Final = frozenset({"25P03", "25P04", "25006", "26000", "42P05"})
 
 
 class DatabaseRejected(Rejected):

@@ -7,7 +7,9 @@ transaction, so that a transaction of one statement costs two round trips instea
 
 Through a pooler a statement may meet a server connection that never saw its preparation, or, worse,
 one where another client gave its name to another statement. There each statement goes as a whole,
-unnamed: that works with every PgBouncer, whether it follows prepared statements or not.
+unnamed: that works with every PgBouncer. One that follows prepared statements (1.21 or newer with
+``max_prepared_statements``) may be given names, which saves parsing and planning; a name is made of
+its statement, so that even one that does not follow could never run another statement than was meant.
 
 Refused: statements while a round trip is under way; a session that was interrupted in the middle
 is closed, never used again, because its answers could be taken for another's.
@@ -23,6 +25,7 @@ import asyncio
 import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Final
 
 import psycopg
@@ -78,14 +81,21 @@ class _Waiting:
 class Session:
     """What both kinds of session share: sending, and taking answers in order."""
 
-    def __init__(self, pgconn: PGconn, context: AdaptContext, *, is_pooled: bool = False) -> None:
+    def __init__(
+        self,
+        pgconn: PGconn,
+        context: AdaptContext,
+        *,
+        is_pooled: bool = False,
+        prepared_most: int = PREPARED_MOST,
+    ) -> None:
         self._pgconn = pgconn
         self._is_pooled = is_pooled
+        self._prepared_most = prepared_most
         self._context = context
         self._transformer = adapt.Transformer(context)
         self._prepared: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self._texts: dict[str, bytes] = {}
-        self._count = 0
         self._waiting: _Waiting | None = None
         self.is_open = True
         self.hears_others = True
@@ -120,7 +130,7 @@ class Session:
             )
         waiting = self._waiting = _Waiting()
         try:
-            if len(self._prepared) > PREPARED_MOST:
+            if len(self._prepared) > self._prepared_most and not self._is_pooled:
                 self._forget_prepared(waiting)
             for statement in statements:
                 self._send_one(statement, waiting)
@@ -148,15 +158,14 @@ class Session:
         values = transformer.dump_sequence(statement.params, [_AUTO] * len(statement.params))
         types = transformer.types or ()
         formats = list(transformer.formats or ())
-        if self._is_pooled:
+        key = (statement.sql, tuple(types))
+        name = self._prepared.get(key)
+        if name is None and self._is_pooled and len(self._prepared) >= self._prepared_most:
             self._pgconn.send_query_params(text, values, list(types), formats)
             waiting.queue.append(statement)
             return
-        key = (statement.sql, tuple(types))
-        name = self._prepared.get(key)
         if name is None:
-            self._count += 1
-            name = self._prepared[key] = b"recio_%d" % self._count
+            name = self._prepared[key] = _name_of(key)
             self._pgconn.send_prepare(name, text, list(types))
             waiting.queue.append(None)
             waiting.new_names.append(key)
@@ -255,8 +264,11 @@ class AsyncSession(Session):
         *,
         timeout_s: float,
         is_pooled: bool = False,
+        prepared_most: int = PREPARED_MOST,
     ) -> None:
-        super().__init__(connection.pgconn, connection, is_pooled=is_pooled)
+        super().__init__(
+            connection.pgconn, connection, is_pooled=is_pooled, prepared_most=prepared_most
+        )
         self._connection = connection
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
@@ -373,6 +385,10 @@ class BlockingSession(Session):
         poll = select.poll()
         poll.register(self._socket, select.POLLIN | (select.POLLOUT if is_unsent else 0))
         return bool(poll.poll(self._timeout_s * 1000))
+
+
+def _name_of(key: tuple[str, tuple[int, ...]]) -> bytes:
+    return b"recio_" + sha256(repr(key).encode()).hexdigest()[:24].encode()
 
 
 def numbered(sql: str) -> str:
