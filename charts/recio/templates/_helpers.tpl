@@ -105,8 +105,17 @@ labels:
 {{- dict "host" $external.host "port" (int $external.port)
   "directHost" (default $external.host $external.directHost)
   "directPort" (int (ternary $external.directPort $external.port (ne $external.directHost "")))
-  "sslMode" $external.sslMode "ownerSecret" $external.ownerSecret
+  "sslMode" (ternary "verify-full" $external.sslMode (hasPrefix "verify-" $external.sslMode)) "ownerSecret" $external.ownerSecret
   "podLabels" dict "directPodLabels" dict "cidrs" $external.cidrs | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Variables by which libpq itself trusts the system's authorities, as JSON. */}}
+{{- define "recio.trustVariables" -}}
+{{- if eq (include "recio.database" . | fromJson).sslMode "verify-full" -}}
+{"PGSSLROOTCERT": "system"}
+{{- else -}}
+{}
 {{- end -}}
 {{- end -}}
 

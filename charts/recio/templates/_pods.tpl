@@ -90,7 +90,7 @@ readinessProbe:
 {{- define "recio.databaseVariables" -}}
 {{- $at := include "recio.database" . | fromJson -}}
 {{- $options := printf "sslmode=%s" $at.sslMode -}}
-{{- if hasPrefix "verify-" $at.sslMode }}{{ $options = printf "sslmode=verify-full&sslrootcert=system" }}{{ end -}}
+{{- if eq "verify-full" $at.sslMode }}{{ $options = "sslmode=verify-full&sslrootcert=system" }}{{ end -}}
 {{- dict
   "RECIO_DATABASE_URL" (printf "postgresql://%s:%d/%s?%s" $at.host (int $at.port) .Values.database.name $options)
   "RECIO_DATABASE_LISTEN_URL" (printf "postgresql://%s:%d/%s?%s" $at.directHost (int $at.directPort) .Values.database.name $options)
