@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from tests.apiserver.operator_world import TOKEN, paper, until, world
 
+from recio_operator.kube import KINDS
+
 SERVICES = {
     "auto-entry-supervisor",
     "active-trade-supervisor",
@@ -162,7 +164,7 @@ def test_a_halt_by_kubectl_patch_lands_in_the_books_and_touches_no_pod(run):
         await made.says("one", "TradingEnabled", "False")
         made.patch("one", trading="Active", risk={"maxOpenTrades": 1})
         await until(lambda: switch(made, "one") == "Active", what="released")
-        await until(lambda: newest(made, "one")["risk"]["maxOpenTrades"] == 1, what="limit")
+        await until(lambda: limit(made, "one") == 1, what="limit")
         assert made.get("Deployment", "ta-one-compact")["metadata"]["generation"] == before
 
     run(check)
@@ -170,11 +172,17 @@ def test_a_halt_by_kubectl_patch_lands_in_the_books_and_touches_no_pod(run):
 
 def newest(made, account):
     """Return the spec that services read."""
-    return made.ask(
+    rows = made.ask(
         "SELECT document->'spec' FROM trading.account_config WHERE account = %s "
         "ORDER BY generation DESC LIMIT 1",
         account,
-    )[0][0]
+    )
+    return rows[0][0] if rows else {}
+
+
+def limit(made, account):
+    """Return how many trades the account may have open, as services read it."""
+    return newest(made, account).get("risk", {}).get("maxOpenTrades")
 
 
 def test_the_fleet_is_one_switch_over_all_accounts_and_releases_it_when_deleted(run):
@@ -345,5 +353,61 @@ def test_secrets_are_in_secrets_only(run, caplog):
         kinds = ("TradingAccount", "Deployment", "ConfigMap", "Event", "Service")
         told = "".join(str(made.list(kind)) for kind in kinds) + caplog.text
         assert not [one for one in secrets if one in told]
+
+    run(check)
+
+
+def test_what_changed_is_told_once_as_an_event(run):
+    """Kubectl describe tells the story: Events on changes, none while nothing changes."""
+
+    async def check(made):
+        operator = await made.start_operator()
+        made.objects.create(paper("one")).expect()
+        await made.become_ready("ta-one-compact")
+        await made.says("one", "Ready", "True")
+        await made.settled(operator)
+        told = [one for one in made.list("Event") if one["regarding"]["name"] == "one"]
+        assert told
+        assert {one["reportingController"] for one in told} == {"recio.io/recio-operator"}
+        operator._add_everything()
+        await made.settled(operator)
+        assert len(made.list("Event")) == len(told)
+
+    run(check)
+
+
+def test_a_document_that_changes_while_it_is_worked_on_ends_as_it_says_last(run):
+    """Changes faster than the operator: whatever it meets in between, the last one counts."""
+
+    async def check(made):
+        await made.start_operator()
+        made.objects.create(paper("one")).expect()
+        for number in range(1, 21):
+            made.patch("one", risk={"maxOpenTrades": number}, trading="Halted")
+            made.patch("one", trading="Active" if number % 2 else "ReduceOnly")
+            await asyncio.sleep(0.02)
+        await until(lambda: limit(made, "one") == 20, what="20")
+        await until(lambda: switch(made, "one") == "ReduceOnly", what="the last switch")
+        await made.exists("Deployment", "ta-one-compact")
+
+    run(check)
+
+
+def test_a_document_of_another_version_is_told_of_and_stops_nobody(run):
+    """What the CRD let in once and we cannot read: a condition, no crash; a halt in it counts."""
+
+    async def check(made):
+        operator = await made.start_operator()
+        made.objects.create(paper("good")).expect()
+        document = made.get("TradingAccount", "good")
+        strange = {**document, "spec": {**document["spec"], "fromTheFuture": 1}}
+        await made.exists("Deployment", "ta-good-compact")
+        strange["metadata"] = {**document["metadata"], "resourceVersion": str(10**15)}
+        strange["spec"]["trading"] = "Halted"
+        operator.cluster.put(KINDS["TradingAccount"], strange)
+        await until(lambda: switch(made, "good") == "Halted", what="the halt counts")
+        await made.says("good", "Reconciled", "False", reason="SpecInvalid")
+        made.objects.create(paper("other")).expect()
+        await made.exists("Deployment", "ta-other-compact")
 
     run(check)
