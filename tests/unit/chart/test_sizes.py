@@ -91,3 +91,13 @@ def test_an_init_container_never_asks_for_more_than_what_runs():
 def test_the_documented_sizes_are_the_rendered_ones():
     """Rule: the table in docs/chart.md is what the chart asks for (UPDATE_GOLDEN=1 writes it)."""
     documentation.check("sizes", table("small"))
+
+
+def test_the_documented_sums_are_those_of_each_profile():
+    """Rule: the line of the profiles' table says what each asks for, rounded to a tenth."""
+    told = []
+    for case in ("small", "standard", "ha"):
+        rows = list(requests(case))
+        cores, memory = sum(row[1] for row in rows) / 1000, sum(row[2] for row in rows) / 1024
+        told.append(f"{cores:.1f} cores, {memory:.1f} GiB")
+    assert f"| {' | '.join(told)} |" in documentation.PAGE.read_text(encoding="utf-8")
