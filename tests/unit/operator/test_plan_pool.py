@@ -222,3 +222,29 @@ def test_one_missing_secret_does_not_keep_the_others_from_starting():
 
     assert len(sources) == 4
     assert all(source["optional"] for source in sources)
+
+
+def test_an_account_that_is_gone_is_waited_for_while_the_others_are_unknown():
+    """Even then no pod is replaced that may have something open."""
+    made = desk("alpha", "beta")
+    made.worlds[0].is_gone = True
+    made.worlds[1].books_reason = "connection refused"
+
+    made.settle()
+
+    assert made.rolled == []
+
+
+def test_an_account_without_a_good_key_does_not_get_in():
+    """A pool is not restarted for an account that could not trade in it."""
+    made = desk("alpha", mode="demo")
+    broken = dataclasses.replace(good_key("beta", number=2), state=KeyState.KEY_BROKEN)
+    made.worlds.append(World(document("beta", mode="demo", topology="Pooled"), key=broken))
+
+    made.settle()
+
+    assert hosted_accounts(made.pool) == ("alpha",)
+    assert made.worlds[1].reason("Progressing") == ("True", "WaitingForKey")
+    made.worlds[1].key = good_key("beta", number=2)
+    made.settle()
+    assert hosted_accounts(made.pool) == ("alpha", "beta")

@@ -433,3 +433,39 @@ def test_suspended_is_not_undone_by_an_unknown_database():
     world.settle()
 
     assert {live["spec"]["replicas"] for live in world.deployments().values()} == {0}
+
+
+def test_the_deadline_does_not_count_what_came_before():
+    """Pods that took long to start have nothing to do with a change that begins to wait now."""
+    world = running(topology="Compact", rollout={"deadlineSeconds": 600})
+    world.children["Deployment", "ta-alpha-compact"]["status"]["observedGeneration"] = 0
+    world.step()
+    assert world.reason("Progressing") == ("True", "RollingOut")
+    world.now_us += 10_000 * SECOND_US
+    open_position(world)
+    world.change(image=NEW_IMAGE)
+
+    plan = world.settle(is_running=False)
+
+    assert world.rolled == []
+    assert plan.requeue_seconds == 600
+
+
+def test_holding_a_change_writes_no_child():
+    """What waits is told in the status and nowhere else."""
+    world = running()
+    open_position(world)
+    world.change(image=NEW_IMAGE)
+
+    assert world.plan().apply == ()
+
+
+def test_a_key_of_another_stops_nobody_while_the_books_are_unknown():
+    """Who has the key is known to PostgreSQL, and that cannot be asked."""
+    world = running(mode="demo")
+    world.key = dataclasses.replace(good_key(), state=KeyState.KEY_IN_USE)
+    world.books_reason = "connection refused"
+
+    world.settle()
+
+    assert world.rolled == []
