@@ -350,12 +350,12 @@ def test_a_password_in_clear_is_refused(runner, operator):
         call(runner, operator, status.set_account_login, "beta", "clear")
 
 
-@pytest.mark.parametrize("login", ["recio_main_app", "recio_account_alpha"])
+@pytest.mark.parametrize("login", ["recio_main_app", "recio_account_delta"])
 def test_nobody_but_the_operator_makes_logins(server, release, runner, operator, login):
     """A service that could would let itself in elsewhere."""
     call(
-        runner, operator, status.set_account_login, "alpha",
-        scram.verifier("recio_account_alpha", "one"),
+        runner, operator, status.set_account_login, "delta",
+        scram.verifier("recio_account_delta", "one"),
     )  # fmt: skip
     password = LOGINS.get(login, "one")
     port = PostgresDatabase(url(server, release, login, password))
