@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,6 +70,7 @@ examples:
   recio-operator uninstall --kubeconfig ~/.kube/config --release release.json
 """
 )
+END_PATIENCE_S: Final = 0.5
 _KOPF_ENDING: Final = "kopf._core.reactor.running"
 """Warns at each end that handlers for the end were not called; there are none."""
 
@@ -156,6 +158,8 @@ async def _operate(settings: OperatorSettings) -> None:
     made = release.load(Path(settings.release_file))
     api = await kube.connect(settings.namespace or made.namespace, kubeconfig=settings.kubeconfig)
     await OperatorProcess(settings, made, api).run(stop)
+    # Everything of ours is closed; what a library still waits for must not hold up the end.
+    asyncio.get_running_loop().call_later(END_PATIENCE_S, os._exit, 0)
 
 
 def _prepare(arguments: argparse.Namespace) -> int:

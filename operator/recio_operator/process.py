@@ -49,7 +49,7 @@ from recio_operator.work_queue import Worked, WorkQueue
 
 Object = dict[str, Any]
 
-STOP_PATIENCE_S: Final = 3.0
+STOP_PATIENCE_S: Final = 2.5
 """How long the current work may take after SIGTERM."""
 START_PAUSE_S: Final = 2.0
 WATCH_PATIENCE_S: Final = 60.0

@@ -25,6 +25,7 @@ Heard = Callable[[Kind, str, Object], None]
 """Told of each event: the kind, DELETED or anything else, the object."""
 
 PAUSE_S: Final = 5.0
+END_PATIENCE_S: Final = 1.5
 _SERVER_TIMEOUT_S: Final = 300
 _CLIENT_TIMEOUT_S: Final = 310
 _WORKERS: Final = 100
@@ -85,7 +86,9 @@ class Watching:
                 self.is_running = False
                 for task in tasks:
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                # kopf holds cancellation back while it drains; nothing of it is worth waiting for.
+                ended, _ = await asyncio.wait(tasks, timeout=END_PATIENCE_S)
+                _reason(ended)
             self.restarts += 1
             await asyncio.sleep(PAUSE_S)
 
