@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from recio.data import minutes
+from recio.data.minutes import Minutes
 from recio.domain.errors import InvalidValue
 from recio.domain.units import HOUR_US, SECOND_US, format_time_us, parse_time_us
 from recio.exchange_simulator.exchange import Exchange
@@ -20,6 +21,7 @@ from recio.exchange_simulator.world.listings import is_paused
 from recio.exchange_simulator.world.live import LivePrices
 from recio.exchange_simulator.world.prices import Prices, SimulatedPrices
 from recio.exchange_simulator.world.recording import RecordedWorld
+from recio.exchange_simulator.world.repeating import RepeatedMinutes
 from recio.exchange_simulator.world.simulated import SimulatedWorld
 from recio.ports import Clock
 
@@ -42,7 +44,10 @@ class Driver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MinutesSource:
-    """Recorded minutes: the default world. ``start_us`` None is the recording's default start."""
+    """Recorded minutes, again and again: the default world.
+
+    ``start_us`` None is the recording's default start.
+    """
 
     name: str = "2024q3"
     start_us: int | None = None
@@ -127,11 +132,12 @@ def attach(exchange: Exchange, source: Source, *, is_fine: bool = True) -> World
         raise InvalidValue(
             f"no minutes are called {source.name!r}; there are {', '.join(DEFAULT_STARTS)}"
         )
-    prices = SimulatedPrices(minutes.load(f"btc_minutes_{source.name}"), seed=source.seed)
+    recorded = minutes.load(f"btc_minutes_{source.name}")
     start_us = source.start_us
     if start_us is None:
         start_us = parse_time_us(DEFAULT_STARTS[source.name])
-    _check_start(prices, start_us)
+    _check_start(recorded, start_us)
+    prices = SimulatedPrices(RepeatedMinutes(recorded), seed=source.seed)
     return _simulated(exchange, prices, start_us, source.seed, is_fine=is_fine)
 
 
@@ -155,8 +161,9 @@ def _recorded(exchange: Exchange, source: RecordingSource, *, is_fine: bool) -> 
     )
 
 
-def _check_start(prices: SimulatedPrices, start_us: int) -> None:
-    first_us, last_us = prices.start_s * SECOND_US + HOUR_US, prices.end_s * SECOND_US - HOUR_US
+def _check_start(recorded: Minutes, start_us: int) -> None:
+    first_us = recorded.start_s * SECOND_US + HOUR_US
+    last_us = recorded.end_s * SECOND_US - HOUR_US
     if not first_us <= start_us <= last_us:
         raise InvalidValue(
             f"expected a start from {format_time_us(first_us)} to {format_time_us(last_us)}, "

@@ -17,10 +17,10 @@ from typing import Final
 
 from recio.data.minutes import MINUTE_S, Ohlc
 from recio.exchange_simulator.world.prices import bridge
+from recio.exchange_simulator.world.repeating import NEVER_S
 
 CARRIED_S: Final = 3
 _KEPT_S: Final = 4 * 3600
-_NEVER_S: Final = 1 << 40
 
 
 class LivePrices:
@@ -32,10 +32,10 @@ class LivePrices:
     def __init__(self, symbol: str = "BTC", index_id: str = "BRTI") -> None:
         self.symbol = symbol
         self.index_id = index_id
-        self.start_s = self.end_s = _NEVER_S
+        self.start_s = self.end_s = NEVER_S
         self._heard: dict[int, dict[str, int]] = {}
         self._minutes: dict[int, Ohlc] = {}
-        self._first_heard_s = _NEVER_S
+        self._first_heard_s = NEVER_S
         self._path = lru_cache(maxsize=256)(self._draw_path)
 
     def tell(self, venue: str, price_cents: int, second: int) -> None:
