@@ -1,5 +1,6 @@
 """The pages for whoever operates a release: anchors exist, entries are whole, evidence is there."""
 
+import json
 import re
 from pathlib import Path
 
@@ -114,3 +115,22 @@ def test_documents_on_the_pages_are_good_documents():
         for block in re.findall(r"<<'END'\n(.*?)\n *END", page.read_text(), re.DOTALL):
             document = yaml.safe_load(block)
             assert document["apiVersion"] == "recio.io/v1alpha1"
+
+
+def known_value(path):
+    """Tell whether the chart knows a value."""
+    part = json.loads((ROOT / "charts/recio/values.schema.json").read_text())
+    for word in path.split("."):
+        if "$ref" in part or isinstance(part.get("additionalProperties"), dict):
+            return True
+        part = part.get("properties", {}).get(word)
+        if part is None:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_values_of_the_chart_that_a_page_sets_are_there(page):
+    """A value that the chart refuses would stop whoever follows the page."""
+    found = re.findall(r"--set(?:-string)? ([a-zA-Z.]+)=", page.read_text())
+    assert [path for path in found if not known_value(path)] == []
