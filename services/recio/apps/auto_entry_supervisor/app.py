@@ -23,7 +23,7 @@ from recio.domain.entry import Attempt, Key
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import Snapshot
 from recio.domain.trades import Trade
-from recio.domain.units import HOUR_US
+from recio.domain.units import HOUR_US, SECOND_US
 from recio.engine import entry
 from recio.engine.automation import Show
 from recio.engine.entry import Command, Event, Known, ProposalFailed, Propose, Restored, Tick
@@ -36,6 +36,8 @@ from recio.runtime.wake import Wake
 
 ATTEMPTS_US = 30 * HOUR_US
 """Longer than any event that is traded stays open."""
+SILENCE_US = 15 * SECOND_US
+"""Wall time without a snapshot after which it says so; there is one at each price, every second."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +76,7 @@ class AutoEntry:
         self._show: Show | None = None
         self._work = asyncio.Event()
         self._problem = "has not read the account yet"
+        self._heard_us = context.clock.wall_us()
         self._proposed = context.metrics.counter(
             "recio_entry_intents_total", "Entry intents proposed.", "outcome"
         )
@@ -98,6 +101,7 @@ class AutoEntry:
         """Judge every snapshot for ever."""
         async for _topic, message in self._context.bus.subscribe("snapshots"):
             if isinstance(message, Snapshot):
+                self._heard_us = self._context.clock.wall_us()
                 for wish in self._take(message):
                     await self._propose(wish)
 
@@ -239,8 +243,11 @@ class AutoEntry:
         return HttpResponse(200, msgspec.json.encode(shown))
 
     def readiness(self) -> Readiness:
-        """Ready while the account is known."""
-        return Readiness(is_ready=not self._problem, reason=self._problem)
+        """Ready while the account is known and the market is heard."""
+        problem = self._problem
+        if not problem and self._context.clock.wall_us() > self._heard_us + SILENCE_US:
+            problem = "no snapshot comes: the market plane or Redis is away, nothing is entered"
+        return Readiness(is_ready=not problem, reason=problem)
 
     def service(self) -> Service:
         """Return it as a service."""
