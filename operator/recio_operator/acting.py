@@ -207,8 +207,8 @@ class Actor:
         if snapshot is not None and snapshot.key_holders.get(plan.claims_key) == name:
             return False
         holder = await self.records.claim_key(name, plan.claims_key)
-        if holder is not None and self.cluster.account(holder) is None:
-            # Nobody is left to trade with it.
+        if holder is not None and await self.kube.get(api.ACCOUNTS, holder) is None:
+            # Nobody is left to trade with it; the API server was asked, our cache may be late.
             await self.records.leave(holder)
             holder = await self.records.claim_key(name, plan.claims_key)
         if holder is not None:
