@@ -1,10 +1,10 @@
 """Documents that must agree with the code."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from docs import render
 
 from recio.manifest import SERVICES
 
@@ -16,16 +16,7 @@ PAGES = sorted(
 )
 
 
-@pytest.fixture(scope="module")
-def render():
-    """The program that writes the rendered parts."""
-    spec = importlib.util.spec_from_file_location("render", ROOT / "docs" / "render.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_rendered_parts_are_fresh(render, capsys):
+def test_rendered_parts_are_fresh(capsys):
     """What repeats the code is made from it."""
     assert render.main(["--check"]) == 0, capsys.readouterr().err
 
@@ -42,7 +33,7 @@ def test_the_matrix_of_tables_equals_the_manifest():
 
 
 @pytest.mark.parametrize("row", SERVICES, ids=lambda row: row.name)
-def test_every_setting_is_documented(render, row):
+def test_every_setting_is_documented(row):
     """A variable that no page names does not exist for whoever operates the system."""
     kind = render.settings_of(row)
     text = (ROOT / "docs" / "settings.md").read_text()

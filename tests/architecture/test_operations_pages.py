@@ -134,3 +134,19 @@ def test_values_of_the_chart_that_a_page_sets_are_there(page):
     """A value that the chart refuses would stop whoever follows the page."""
     found = re.findall(r"--set(?:-string)? ([a-zA-Z.]+)=", page.read_text())
     assert [path for path in found if not known_value(path)] == []
+
+
+def test_topologies_cost_what_the_chart_asks_for():
+    """The table of topologies has the requests of values.yaml."""
+    values = yaml.safe_load((ROOT / "charts/recio/values.yaml").read_text())["accounts"][
+        "resources"
+    ]
+    text = (DOCS / "kubernetes.md").read_text()
+    for name, part, copies in (("PerService", "perService", 6), ("Compact", "compact", 1)):
+        requests = values[part]["requests"]
+        cpu = copies * int(requests["cpu"].removesuffix("m"))
+        memory = copies * int(requests["memory"].removesuffix("Mi"))
+        (row,) = re.findall(rf"^\| `{name}`.*$", text, re.MULTILINE)
+        assert f"{cpu}m cpu, {memory} MiB" in row
+    assert "200m cpu, 192 MiB together" in text
+    assert values["pooled"]["requests"] == {"cpu": "200m", "memory": "192Mi"}
