@@ -21,6 +21,7 @@ ONE_CONTRACT_E2: Final = 100
 LEAST_E4: Final = 300
 MOST_E4: Final = 9_700
 """Strikes that cost less or more are on their way to being decided."""
+FRESH_US: Final = 2 * SECOND_US
 EVEN_E4: Final = 5_000
 LEAST_US: Final = 30 * SECOND_US
 """An event that closes sooner is left alone: a test wants to see its trade open."""
@@ -60,9 +61,11 @@ class Page:
         now_us = self.get("/api/ttc")["now_us"]
         live = [one for one in self.get("/api/events") if one["close_us"] - now_us > LEAST_US]
         tables = [self.get("/api/strike_table", event=one["event_ticker"]) for one in live]
-        rows = [row for table in tables for row in table["rows"] if _can_buy(row)]
+        fresh = [table for table in tables if now_us - table["at_us"] < FRESH_US]
+        rows = [row for table in fresh for row in table["rows"] if _can_buy(row)]
         if not rows:
-            raise CommandFailed(f"none of {len(live)} live events has a strike that can be bought")
+            told = f"{len(live)} live events, {len(fresh)} of them fresh"
+            raise CommandFailed(f"no strike can be bought: {told}")
         return min(rows, key=lambda row: abs(row["yes_ask_e4"] - EVEN_E4))
 
     def buy(self, account: str, contracts_e2: int = ONE_CONTRACT_E2, **changed: Any) -> Fields:
