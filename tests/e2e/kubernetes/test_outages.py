@@ -53,17 +53,19 @@ def test_redis_is_away_for_a_while(system, new_account):
 
 
 def test_the_database_primary_is_restarted(system, new_account):
-    """Conditions tell; then everything goes on in the same pods, and nothing is lost."""
+    """It is back in seconds; everything goes on in the same pods, and nothing is lost."""
     trader = new_account("db-restart")
     trader.until_ready()
     with system.page() as page:
         trade = trader.buy(page)
     before = trader.pod_uids()
-    primary = system.books.primary()
+    started = system.books.value("SELECT pg_postmaster_start_time()::text")
     watch = Stopwatch()
-    system.kubectl.kill_pod(primary)
-    trader.wait("the account not ready", lambda: trader.condition("Ready")["status"] != "True")
-    trader.wait("a database that answers", lambda: system.books.value("SELECT 1"), 120)
+    system.kubectl.kill_pod(system.books.primary())
+    trader.wait(
+        "another server that answers",
+        lambda: system.books.value("SELECT pg_postmaster_start_time()::text") != started,
+    )
     system.figures.took("database primary killed to answering", watch.seconds())
     trader.until_ready(180)
     system.figures.took("database primary killed to account Ready", watch.seconds())
