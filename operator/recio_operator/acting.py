@@ -36,10 +36,15 @@ _log = logging.getLogger("recio.operator")
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a plan. ``prepared``: look again at once; ``problems``: what to try again."""
+    """What came of a plan.
+
+    ``prepared``: look again at once; ``problems``: what to try again; ``unwritten``: why the books
+    did not take the document, so that no status may say that it counts.
+    """
 
     prepared: bool = False
     problems: list[RecioError] = field(default_factory=list)
+    unwritten: RecioError | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +85,8 @@ class Actor:
             except RecioError as error:
                 _log.warning("account %s: %s", name, error)
                 outcome.problems.append(error)
+                if step == self._write_document:
+                    outcome.unwritten = error
         if outcome.prepared:
             await self.books.fresh(name)
         return outcome

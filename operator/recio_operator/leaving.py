@@ -77,10 +77,12 @@ def judge_leaving(observed: Observed, *, has_pods: bool) -> Leaving:
         return _blind(policy, observed.books_reason, left_s)
     if observed.books is None:
         return _stop(has_pods, left_s, "its books were never opened")
+    # The switch first, even where nothing is open: no order may slip in before the pods stop.
+    switch = strictest(_SWITCHES[policy], _own(observed))
     open_now = _unfinished(policy, observed.books)
     if not open_now:
-        return _stop(has_pods, left_s, "nothing of it is left at the exchange")
-    return _work(observed, policy, left_s, open_now)
+        return _stop(has_pods, left_s, "nothing of it is left at the exchange", switch)
+    return _work(policy, switch, left_s, open_now)
 
 
 def _policy(document: dict[str, Any]) -> tuple[DeletionPolicy, float]:
@@ -112,8 +114,7 @@ def _blind(policy: DeletionPolicy, why: str, left_s: float) -> Leaving:
     )
 
 
-def _work(observed: Observed, policy: DeletionPolicy, left_s: float, open_now: str) -> Leaving:
-    switch = strictest(_SWITCHES[policy], _own(observed))
+def _work(policy: DeletionPolicy, switch: Trading, left_s: float, open_now: str) -> Leaving:
     if policy is DeletionPolicy.REFUSE_WHILE_OPEN:
         return Leaving(
             step=Step.WORKING,
@@ -145,9 +146,15 @@ def _own(observed: Observed) -> Trading:
     return next((one for one in Trading if one.value == said), Trading.ACTIVE)
 
 
-def _stop(has_pods: bool, left_s: float, why: str) -> Leaving:  # noqa: FBT001 (a fact of two)
+def _stop(
+    has_pods: bool,  # noqa: FBT001 (a fact of two)
+    left_s: float,
+    why: str,
+    switch: Trading | None = None,
+) -> Leaving:
     if has_pods and left_s > 0:
-        return Leaving(step=Step.STOPPING, reason="Stopping", message=f"{why}; its pods stop")
+        message = f"{why}; its pods stop"
+        return Leaving(step=Step.STOPPING, reason="Stopping", message=message, switch=switch)
     return _gone("Left", why, is_clean=True)
 
 

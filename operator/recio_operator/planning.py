@@ -4,7 +4,7 @@ It never fails because of a document: what cannot be read leaves the last good w
 and says so. It reads no clock and draws no chance; planning on its own result gives nothing to do.
 
 What it holds to, whatever comes together:
-- halts and tighter limits count at once, even out of a document that is otherwise refused;
+- halts and tighter limits count at once; a halt even out of a document that is otherwise refused;
 - no pod is replaced or stopped while the account's books are unknown;
 - nothing but ``status`` is written while paused; a deletion outranks the pause;
 - an account leaves clean before its children go.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from recio.domain.account_config import FLEET_NAME, Mode
@@ -86,6 +86,8 @@ class Reconciler:
                 break
         else:
             raise Later(CONFLICT_PAUSE_S, f"account {name} changes while it is looked at")
+        if outcome.unwritten is not None:
+            plan = _told_unwritten(plan, seen, str(outcome.unwritten))
         await self._finish(seen, plan, is_safe=not outcome.problems)
         for pool in self.observer.pools_of(name, seen.document):
             self.again(Key(what.POOL, pool))
@@ -136,3 +138,9 @@ class Reconciler:
                 if names.pool(environment.name, mode.value) == name:
                     return environment, mode
         return None
+
+
+def _told_unwritten(plan: Plan, seen: Observed, why: str) -> Plan:
+    """The plan's status was made for a document that the books did not take."""
+    status = with_failure(plan.status, seen.document, why, now_us=seen.now_us)
+    return replace(plan, status=status, notes=failure_notes(seen.document, why))

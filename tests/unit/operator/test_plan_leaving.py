@@ -56,6 +56,16 @@ def test_the_policy_sets_the_switch_and_pods_stay(policy, switch):
     assert world.plan().is_nothing
 
 
+def test_the_switch_is_set_before_the_pods_stop_though_nothing_is_open():
+    """No order may slip in between the look and the end of the pods."""
+    world = leaving("CancelOrders", is_flat=True, open_trades=0, live_orders=0)
+
+    plan = world.plan()
+
+    assert plan.switch is not None
+    assert plan.switch.state is Trading.HALTED
+
+
 def test_cancelling_leaves_positions_to_settle():
     """CancelOrders waits for orders, not for positions."""
     world = leaving("CancelOrders")
