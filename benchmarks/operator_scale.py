@@ -35,7 +35,7 @@ from recio.adapters.postgres.migrate import migrate
 from recio.runtime.local.embedded import EmbeddedPostgres
 from recio_operator import kube as api
 from recio_operator.kube import Kube
-from recio_operator.schema import definitions
+from recio_operator.schema.definitions import definitions
 
 NAMESPACE = "trading"
 START_S = 8

@@ -10,9 +10,9 @@ from typing import Final
 
 import yaml
 
-from recio_operator import schema
 from recio_operator.metrics import OperatorMetrics
-from recio_operator.reasons import REASONS
+from recio_operator.planning.reasons import REASONS
+from recio_operator.schema import definitions as schema
 
 ALERTS: Final = Path(__file__).parents[1] / "charts" / "recio" / "files" / "alerts.yaml"
 RUNBOOK: Final = frozenset({"alert", "reason"})

@@ -27,9 +27,9 @@ from recio import manifest
 from recio.domain import account_config as accounts
 from recio.manifest import ServiceRow
 from recio.runtime.settings import PREFIX, ProcessSettings, service_prefix
-from recio_operator import schema
-from recio_operator.schema_status import AccountStatus, FleetStatus
-from recio_operator.schema_text import effect_of, texts, with_choices, without_effect
+from recio_operator.schema import definitions as schema
+from recio_operator.schema.status import AccountStatus, FleetStatus
+from recio_operator.schema.text import effect_of, texts, with_choices, without_effect
 
 ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = (

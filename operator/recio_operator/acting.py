@@ -22,10 +22,10 @@ from recio_operator.events import Events
 from recio_operator.kube import KINDS, Kube
 from recio_operator.logins import LoginChecks
 from recio_operator.names import ACCOUNT_LABEL, FINALIZER
-from recio_operator.observed import Observed
 from recio_operator.observing import DATABASE, EXCHANGE_KEY, Observer
 from recio_operator.paper_keys import PaperKeys
-from recio_operator.plan import FinalizerStep, Plan, PoolPlan
+from recio_operator.planning.observed import Observed
+from recio_operator.planning.plan import FinalizerStep, Plan, PoolPlan
 from recio_operator.records import Records
 from recio_operator.secrets_io import PASSWORD, opaque, owner_of, value_of
 

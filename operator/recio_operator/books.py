@@ -17,7 +17,7 @@ from recio.adapters.postgres.switches import ALL_ACCOUNTS
 from recio.domain.errors import RecioError
 from recio.domain.switches import SwitchRow
 from recio.ports import Database
-from recio_operator.observed import Books, SwitchSource
+from recio_operator.planning.observed import Books, SwitchSource
 
 SETTLE_S: Final = 0.2
 """Pokes within this time are answered together."""

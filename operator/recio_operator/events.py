@@ -15,7 +15,7 @@ from recio.domain.errors import RecioError
 from recio.domain.units import format_time_us
 from recio_operator.kube import Kube
 from recio_operator.names import FIELD_MANAGER
-from recio_operator.plan import Note
+from recio_operator.planning.plan import Note
 
 Object = dict[str, Any]
 

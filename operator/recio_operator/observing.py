@@ -15,11 +15,11 @@ from recio_operator import kube as api
 from recio_operator import names
 from recio_operator.books import BooksPoll, Snapshot
 from recio_operator.cluster import POOL, Cluster
-from recio_operator.observed import Key, KeyState, Observed, ObservedPool
+from recio_operator.planning.observed import Key, KeyState, Observed, ObservedPool
+from recio_operator.planning.templates import hosted_accounts
 from recio_operator.pod_state import PodState, merged
 from recio_operator.readiness import Readiness
 from recio_operator.release import Environment, Release
-from recio_operator.templates import hosted_accounts
 
 Object = dict[str, Any]
 

@@ -36,6 +36,7 @@ from recio_operator.markets import MarketDesk
 from recio_operator.metrics import OperatorMetrics
 from recio_operator.observing import Observer
 from recio_operator.paper_keys import PaperKeys
+from recio_operator.planning.templates import hosted_accounts
 from recio_operator.probes import serving
 from recio_operator.readiness import Readiness
 from recio_operator.reconciling import Reconciler
@@ -43,7 +44,6 @@ from recio_operator.records import Records
 from recio_operator.release import Release
 from recio_operator.settings import OperatorSettings
 from recio_operator.targets import TargetsDesk
-from recio_operator.templates import hosted_accounts
 from recio_operator.watching import Watching
 from recio_operator.work_queue import Worked, WorkQueue
 

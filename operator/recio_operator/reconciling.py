@@ -9,17 +9,17 @@ from typing import Any, Final
 from recio.domain.account_config import FLEET_NAME, Mode
 from recio_operator import cluster as what
 from recio_operator import names
-from recio_operator.account_status import failure_notes, with_failure
 from recio_operator.acting import Actor
 from recio_operator.cluster import Cluster, Key
 from recio_operator.fleet import FleetDesk
 from recio_operator.kube import Conflict, Refused
 from recio_operator.markets import MarketDesk
-from recio_operator.observed import Observed
 from recio_operator.observing import Observer
-from recio_operator.plan import Plan
-from recio_operator.planning import plan_account
-from recio_operator.pooling import plan_pool
+from recio_operator.planning.account import plan_account
+from recio_operator.planning.observed import Observed
+from recio_operator.planning.plan import Plan
+from recio_operator.planning.pool import plan_pool
+from recio_operator.planning.status import failure_notes, with_failure
 from recio_operator.release import Environment, Release
 from recio_operator.targets import TargetsDesk
 from recio_operator.work_queue import Later

@@ -17,7 +17,7 @@ from recio.domain.errors import Broken
 from recio.ports import Clock, Database, Transaction
 from recio.runtime.clock import AcceleratedClock, NoMarketTime, WallClock, load_market_time
 from recio_operator import names
-from recio_operator.plan import SwitchOrder
+from recio_operator.planning.plan import SwitchOrder
 from recio_operator.release import Environment, Release
 
 Object = dict[str, Any]

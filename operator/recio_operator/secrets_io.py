@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from recio.adapters.kalshi.signing import RequestSigner
 from recio.domain.errors import Rejected
-from recio_operator.observed import Key, KeyState
+from recio_operator.planning.observed import Key, KeyState
 
 Object = dict[str, Any]
 

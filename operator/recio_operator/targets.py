@@ -15,9 +15,9 @@ from recio.manifest import Scope
 from recio_operator import kube as api
 from recio_operator import names
 from recio_operator.cluster import ACCOUNT, POOL, Cluster
+from recio_operator.planning.templates import hosted_accounts
 from recio_operator.pod_state import COMPONENT
 from recio_operator.release import HTTP_PORT, Release
-from recio_operator.templates import hosted_accounts
 
 Object = dict[str, Any]
 

@@ -15,7 +15,7 @@ from tests.e2e.cluster import paths
 from tests.e2e.cluster.control_plane import ControlPlane
 from tests.e2e.cluster.shell import CommandFailed, TooLate
 
-from recio_operator.schema import definitions
+from recio_operator.schema.definitions import definitions
 
 _numbers = itertools.count(1)
 

@@ -13,7 +13,7 @@ from tests.apiserver.server import CRDS_PATH, Objects, eventually
 
 from recio.domain import account_config as accounts
 from recio_operator.kube import Kind
-from recio_operator.schema import definitions
+from recio_operator.schema.definitions import definitions
 
 _groups = (f"upgrade-{number}.recio.io" for number in itertools.count(1))
 

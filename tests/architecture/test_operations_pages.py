@@ -8,7 +8,7 @@ import pytest
 import yaml
 from docs import operations, render
 
-from recio_operator.reasons import REASONS
+from recio_operator.planning.reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -90,7 +90,7 @@ def test_a_new_alert_or_reason_without_an_entry_is_told():
 
 def test_every_condition_is_explained():
     """`kubectl describe ta` shows nine conditions; the page has a row for each."""
-    text = (ROOT / "operator/recio_operator/conditions.py").read_text()
+    text = (ROOT / "operator/recio_operator/planning/conditions.py").read_text()
     (found,) = re.findall(r"all of them from the first visit\.\n\n(.*?)\n\n", text, re.DOTALL)
     kinds = re.findall(r"^    (\w+) ", found, re.MULTILINE)
     assert len(kinds) == 9

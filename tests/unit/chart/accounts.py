@@ -6,8 +6,8 @@ import msgspec
 from tests.unit.chart import rendering
 from tests.unit.chart.rendering import Object
 
-from recio_operator.observed import Books, Key, KeyState, Observed
-from recio_operator.planning import plan_account
+from recio_operator.planning.account import plan_account
+from recio_operator.planning.observed import Books, Key, KeyState, Observed
 from recio_operator.release import Release
 
 _NOW_US = 1_795_000_000_000_000

@@ -8,7 +8,7 @@ from recio.runtime.local.keys import key_pair
 from recio_operator import kube as api
 from recio_operator.cluster import Cluster, Key, owner_of
 from recio_operator.cluster_cache import ClusterCache
-from recio_operator.observed import KeyState
+from recio_operator.planning.observed import KeyState
 from recio_operator.pod_state import merged, state_of
 from recio_operator.readiness import reason_in
 from recio_operator.secrets_io import key_of, opaque

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.operator.world import applied, running
 
-from recio_operator.differing import differs, digest, quantity, stamped
 from recio_operator.names import CHECKSUM
+from recio_operator.planning.differing import differs, digest, quantity, stamped
 
 CONTAINER = {
     "name": "main",

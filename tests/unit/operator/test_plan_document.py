@@ -8,8 +8,8 @@ import pytest
 from tests.unit.operator.world import NOW_US, World, document, running
 
 from recio.domain.account_config import Trading
-from recio_operator.observed import SwitchSource
-from recio_operator.plan import Plan
+from recio_operator.planning.observed import SwitchSource
+from recio_operator.planning.plan import Plan
 
 CUSTOM = {
     "name": "Custom",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.operator.world import World, document, running
 
-from recio_operator.plan import FinalizerStep
+from recio_operator.planning.plan import FinalizerStep
 
 CONDITIONS = (
     "Ready",

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.operator.world import SECOND_US, World, document, running
 
 from recio.domain.account_config import Trading
-from recio_operator.plan import FinalizerStep, Plan
+from recio_operator.planning.plan import FinalizerStep, Plan
 
 OPEN = {"is_flat": False, "open_trades": 2, "live_orders": 1}
 ENDED_US = 1_795_000_000_000_000

@@ -6,8 +6,8 @@ import dataclasses
 
 from tests.unit.operator.world import SECOND_US, Desk, World, document, good_key, release
 
-from recio_operator.observed import KeyState
-from recio_operator.templates import hosted_accounts
+from recio_operator.planning.observed import KeyState
+from recio_operator.planning.templates import hosted_accounts
 
 NEW = release(image={"reference": "ghcr.io/rec-io/recio:0.2.0"})
 

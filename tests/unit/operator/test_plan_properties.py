@@ -13,11 +13,11 @@ from tests.unit.operator.world import NOW_US, SECOND_US, World, document, good_k
 
 from recio.domain.account_config import Series, Trading, parse_account
 from recio_operator import names
-from recio_operator.desired import key_secret
-from recio_operator.observed import Books, Key, KeyState, SwitchSource
-from recio_operator.plan import Plan
-from recio_operator.planning import plan_account
-from recio_operator.templates import ACCOUNT_SERVICES
+from recio_operator.planning.account import plan_account
+from recio_operator.planning.desired import key_secret
+from recio_operator.planning.observed import Books, Key, KeyState, SwitchSource
+from recio_operator.planning.plan import Plan
+from recio_operator.planning.templates import ACCOUNT_SERVICES
 
 MODES = st.sampled_from(["paper", "shadow", "demo", "prod"])
 TOPOLOGIES = st.sampled_from(["PerService", "Compact"])

@@ -8,9 +8,9 @@ import pytest
 from tests.unit.operator.world import NOW_US, World, document, good_key, release, running
 
 from recio.domain.account_config import Trading
-from recio_operator.account_status import failure_notes, with_failure
-from recio_operator.observed import Key, KeyState, SwitchSource
-from recio_operator.reasons import REASONS, WAITING
+from recio_operator.planning.observed import Key, KeyState, SwitchSource
+from recio_operator.planning.reasons import REASONS, WAITING
+from recio_operator.planning.status import failure_notes, with_failure
 
 
 def fresh(**changes) -> World:

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.operator.world import SECOND_US, World, books, good_key, release, running
 
 from recio_operator import names
-from recio_operator.observed import KeyState
+from recio_operator.planning.observed import KeyState
 
 NEW_IMAGE = "ghcr.io/rec-io/recio@sha256:" + "1" * 64
 

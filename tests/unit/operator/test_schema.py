@@ -11,9 +11,11 @@ from recio.domain import account_config as accounts
 from recio.domain.account_fields import Paper
 from recio.domain.account_rules import IMMUTABLE, ORDERED
 from recio.domain.field_types import Mode, Series
-from recio_operator import schema, schema_rules, schema_text
-from recio_operator.schema_fields import struct_schema
-from recio_operator.schema_status import AccountStatus
+from recio_operator.schema import definitions as schema
+from recio_operator.schema import rules as schema_rules
+from recio_operator.schema import text as schema_text
+from recio_operator.schema.fields import struct_schema
+from recio_operator.schema.status import AccountStatus
 
 FILES = schema.rendered()
 ACCOUNT = schema.definitions()["tradingaccounts.yaml"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from recio.domain.account_config import Day, RolloutWindow
-from recio_operator.windows import is_open, seconds_to_opening
+from recio_operator.planning.windows import is_open, seconds_to_opening
 
 
 def at(text: str) -> int:

@@ -15,13 +15,20 @@ import msgspec
 
 from recio.domain.account_config import Mode, Trading, parse_account, resource_trading
 from recio_operator import names
-from recio_operator.differing import digest
-from recio_operator.observed import Books, Key, KeyState, Observed, ObservedPool, SwitchSource
-from recio_operator.plan import FinalizerStep, Plan, PoolPlan
-from recio_operator.planning import plan_account
-from recio_operator.pooling import plan_pool
+from recio_operator.planning.account import plan_account
+from recio_operator.planning.differing import digest
+from recio_operator.planning.observed import (
+    Books,
+    Key,
+    KeyState,
+    Observed,
+    ObservedPool,
+    SwitchSource,
+)
+from recio_operator.planning.plan import FinalizerStep, Plan, PoolPlan
+from recio_operator.planning.pool import plan_pool
+from recio_operator.planning.templates import hosted_accounts
 from recio_operator.release import Release
-from recio_operator.templates import hosted_accounts
 
 Object = dict[str, Any]
 

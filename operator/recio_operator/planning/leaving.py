@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from recio.domain.account_config import DeletionPolicy, Trading, strictest
 from recio_operator.names import FINALIZER, FORCE_FINALIZE
-from recio_operator.observed import Books, Observed
-from recio_operator.rollout import what_is_open
-from recio_operator.times import microseconds
+from recio_operator.planning.observed import Books, Observed
+from recio_operator.planning.rollout import what_is_open
+from recio_operator.planning.times import microseconds
 
 _DEFAULT_TIMEOUT_SECONDS: Final = 300
 _LOOK_AGAIN_SECONDS: Final = 2.0

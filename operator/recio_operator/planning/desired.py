@@ -11,11 +11,10 @@ from typing import Any, Final
 from recio.domain.account_config import AccountConfig, Mode, PaperSource, Topology
 from recio.manifest import ServiceRow
 from recio_operator import names
-from recio_operator.differing import digest
-from recio_operator.observed import Key, Object
-from recio_operator.policies import network_policy_spec
-from recio_operator.release import HTTP_PORT, Environment, Release, Resources
-from recio_operator.templates import (
+from recio_operator.planning.differing import digest
+from recio_operator.planning.observed import Key, Object
+from recio_operator.planning.policies import network_policy_spec
+from recio_operator.planning.templates import (
     ACCOUNT_SERVICES,
     CREDENTIALS_DIR,
     PASSWORDS_DIR,
@@ -23,6 +22,7 @@ from recio_operator.templates import (
     Unit,
     template,
 )
+from recio_operator.release import HTTP_PORT, Environment, Release, Resources
 
 _PRICE_SOURCES: Final = {PaperSource.RECORDING: "recording", PaperSource.LIVE_FEED: "live"}
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from recio.domain.account_config import AccountConfig, Mode, Pod, Topology
-from recio_operator import names, topology
-from recio_operator.applying import changed, drift_notes
-from recio_operator.desired import (
+from recio_operator import names
+from recio_operator.planning import topology
+from recio_operator.planning.applying import changed, drift_notes
+from recio_operator.planning.desired import (
     deployment,
     hosted_as,
     metadata_of,
@@ -26,23 +27,23 @@ from recio_operator.desired import (
     service,
     variables,
 )
-from recio_operator.effective import read
-from recio_operator.gates import gates_of
-from recio_operator.leaving import Step, has_left, is_leaving, judge_leaving
-from recio_operator.observed import Object, Observed, ObservedPool
-from recio_operator.plan import PoolPlan
-from recio_operator.policies import network_policy_spec
-from recio_operator.release import Environment, Release
-from recio_operator.replicas import is_key_of_another, may_suspend
-from recio_operator.rollout import OPEN, Gates, Hold, Settled, Verdict, settle
-from recio_operator.situation import short
-from recio_operator.templates import (
+from recio_operator.planning.effective import read
+from recio_operator.planning.gates import gates_of
+from recio_operator.planning.leaving import Step, has_left, is_leaving, judge_leaving
+from recio_operator.planning.observed import Object, Observed, ObservedPool
+from recio_operator.planning.plan import PoolPlan
+from recio_operator.planning.policies import network_policy_spec
+from recio_operator.planning.replicas import is_key_of_another, may_suspend
+from recio_operator.planning.rollout import OPEN, Gates, Hold, Settled, Verdict, settle
+from recio_operator.planning.situation import short
+from recio_operator.planning.templates import (
     ACCOUNT_SERVICES,
     Hosted,
     Unit,
     hosted_accounts,
     hosted_checksums,
 )
+from recio_operator.release import Environment, Release
 
 _KINDS: Final = ("Deployment", "Service", "NetworkPolicy", "ConfigMap", "ServiceAccount")
 

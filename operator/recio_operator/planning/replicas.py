@@ -7,7 +7,7 @@ suspended stays so whatever happens meanwhile. While PostgreSQL cannot be asked 
 from __future__ import annotations
 
 from recio.domain.account_config import Trading
-from recio_operator.observed import KeyState, Object, Observed
+from recio_operator.planning.observed import KeyState, Object, Observed
 
 
 def replicas(observed: Observed, live: Object | None, *, is_suspended: bool) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from recio_operator.differing import differs, is_as_applied, stamped
-from recio_operator.observed import Object
-from recio_operator.plan import Note
-from recio_operator.rollout import Hold, Settled
+from recio_operator.planning.differing import differs, is_as_applied, stamped
+from recio_operator.planning.observed import Object
+from recio_operator.planning.plan import Note
+from recio_operator.planning.rollout import Hold, Settled
 
 Children = Mapping[tuple[str, str], Object]
 

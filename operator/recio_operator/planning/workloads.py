@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recio.domain.account_config import Topology
-from recio_operator import topology
-from recio_operator.desired import Subject, deployment, hosted_as, service, units
-from recio_operator.observed import Key, KeyState, Object, Observed
-from recio_operator.replicas import may_suspend, replicas
-from recio_operator.rollout import Gates, Hold, Settled, settle
-from recio_operator.situation import Finding, yes
-from recio_operator.templates import Unit, hosted_accounts, hosted_checksums
+from recio_operator.planning import topology
+from recio_operator.planning.desired import Subject, deployment, hosted_as, service, units
+from recio_operator.planning.observed import Key, KeyState, Object, Observed
+from recio_operator.planning.replicas import may_suspend, replicas
+from recio_operator.planning.rollout import Gates, Hold, Settled, settle
+from recio_operator.planning.situation import Finding, yes
+from recio_operator.planning.templates import Unit, hosted_accounts, hosted_checksums
 
 _LOOK_AGAIN_SECONDS: Final = 2.0
 

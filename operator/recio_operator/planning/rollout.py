@@ -14,16 +14,16 @@ from enum import StrEnum
 from typing import Any, Final
 
 from recio.domain.account_config import Rollout, RolloutPolicy
-from recio_operator import windows
-from recio_operator.differing import differs, digest
 from recio_operator.names import (
     CHECKSUM,
     CREDENTIALS_CHECKSUM,
     RESTARTED_AT,
     TEMPLATE_CHECKSUM,
 )
-from recio_operator.observed import Books, Object
-from recio_operator.templates import CREDENTIALS_VOLUME
+from recio_operator.planning import windows
+from recio_operator.planning.differing import differs, digest
+from recio_operator.planning.observed import Books, Object
+from recio_operator.planning.templates import CREDENTIALS_VOLUME
 
 ROTATION_SECONDS: Final = 60
 """How long a rotated key waits for an order in flight."""

@@ -10,8 +10,8 @@ from typing import Final
 
 from recio.domain.account_config import Topology
 from recio_operator import names
-from recio_operator.observed import Object, Observed
-from recio_operator.templates import ACCOUNT_SERVICES, hosted_accounts
+from recio_operator.planning.observed import Object, Observed
+from recio_operator.planning.templates import ACCOUNT_SERVICES, hosted_accounts
 
 _PARTS: Final = {
     Topology.PER_SERVICE: tuple(row.name for row in ACCOUNT_SERVICES),

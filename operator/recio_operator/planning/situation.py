@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from recio.domain.account_config import AccountConfig
 from recio_operator import names
-from recio_operator.differing import differs, digest
-from recio_operator.observed import KeyState, Object, Observed
+from recio_operator.planning.differing import differs, digest
+from recio_operator.planning.observed import KeyState, Object, Observed
+from recio_operator.planning.rollout import Hold, Settled
 from recio_operator.release import Environment, Release
-from recio_operator.rollout import Hold, Settled
 
 SYNC: Final = "kalshi-account-sync"
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from recio.domain.account_config import Trading
-from recio_operator.conditions import by_type, conditions
-from recio_operator.observed import Books, Object, SwitchSource
-from recio_operator.plan import Note
-from recio_operator.reasons import REASONS
-from recio_operator.situation import Finding, Situation, no
-from recio_operator.times import rfc3339
+from recio_operator.planning.conditions import by_type, conditions
+from recio_operator.planning.observed import Books, Object, SwitchSource
+from recio_operator.planning.plan import Note
+from recio_operator.planning.reasons import REASONS
+from recio_operator.planning.situation import Finding, Situation, no
+from recio_operator.planning.times import rfc3339
 
 _SOURCES_SHOWN: Final = 8
 _REASON_CHARACTERS: Final = 1024

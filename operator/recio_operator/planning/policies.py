@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, ip_network
 from typing import Any, Final
 
-from recio_operator.observed import Object
+from recio_operator.planning.observed import Object
 from recio_operator.release import HTTP_PORT, Database, Environment, Network, Release
 
 HTTPS_PORT: Final = 443

@@ -6,11 +6,11 @@ from collections.abc import Set as AbstractSet
 
 from recio.domain.account_config import AccountConfig
 from recio_operator import names
-from recio_operator.conditions import by_type
-from recio_operator.observed import KeyState, Object, Observed
-from recio_operator.reasons import WAITING
-from recio_operator.rollout import Gates, judge, judge_rotation, template_of
-from recio_operator.times import microseconds
+from recio_operator.planning.conditions import by_type
+from recio_operator.planning.observed import KeyState, Object, Observed
+from recio_operator.planning.reasons import WAITING
+from recio_operator.planning.rollout import Gates, judge, judge_rotation, template_of
+from recio_operator.planning.times import microseconds
 
 
 def gates_of(observed: Observed, config: AccountConfig) -> Gates:

@@ -22,10 +22,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from recio.domain.account_config import Mode, Trading
-from recio_operator.observed import KeyState, Object
-from recio_operator.reasons import REASONS, WAITING
-from recio_operator.situation import Finding, Situation, is_rolled_out, no, unknown, yes
-from recio_operator.times import rfc3339
+from recio_operator.planning.observed import KeyState, Object
+from recio_operator.planning.reasons import REASONS, WAITING
+from recio_operator.planning.situation import Finding, Situation, is_rolled_out, no, unknown, yes
+from recio_operator.planning.times import rfc3339
 
 MESSAGE_CHARACTERS: Final = 4000
 _STATUS: Final = {True: "True", False: "False", None: "Unknown"}

@@ -17,8 +17,8 @@ from typing import Any, Final
 from recio.domain.account_config import Pod, to_fields
 from recio.manifest import SERVICES, Scope, ServiceRow
 from recio_operator import names
-from recio_operator.differing import digest, quantity
-from recio_operator.observed import Object
+from recio_operator.planning.differing import digest, quantity
+from recio_operator.planning.observed import Object
 from recio_operator.release import HTTP_PORT, Release, Resources
 
 ACCOUNT_SERVICES: Final = tuple(row for row in SERVICES if row.scope is Scope.ACCOUNT)

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import inspect
 
 from recio.domain.risk_fields import Risk
-from recio_operator.schema_rules import Rule, rule_of_keys, rules_of, rules_of_field
-from recio_operator.schema_text import effect_of, manual, texts, with_choices
+from recio_operator.schema.rules import Rule, rule_of_keys, rules_of, rules_of_field
+from recio_operator.schema.text import effect_of, manual, texts, with_choices
 
 Schema = dict[str, Any]
 

@@ -22,7 +22,7 @@ from recio.domain.account_config import (
     to_document,
 )
 from recio.domain.errors import InvalidValue
-from recio_operator.observed import Books, Object, Observed
+from recio_operator.planning.observed import Books, Object, Observed
 
 MESSAGE_CHARACTERS: Final = 2000
 RESOURCE: Final = "resource"

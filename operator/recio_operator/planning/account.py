@@ -18,25 +18,32 @@ from typing import Final
 import msgspec
 
 from recio.domain.account_config import AccountConfig, Mode, Topology, Trading, strictest
-from recio_operator import names, topology
-from recio_operator.account_status import notes, once, status_of
-from recio_operator.applying import changed, drift_notes
-from recio_operator.conditions import findings, no_environment
-from recio_operator.desired import Subject, base_children, config_map, owner_reference
-from recio_operator.effective import Reading, document_to_write, effective, read, resource_switch
-from recio_operator.gates import annotation, gates_of
-from recio_operator.leaving import Leaving, Step, has_left, is_leaving, judge_leaving
-from recio_operator.observed import KeyState, Object, Observed
-from recio_operator.plan import FinalizerStep, Note, Plan, SwitchOrder
-from recio_operator.release import Environment, Release
-from recio_operator.rollout import (
+from recio_operator import names
+from recio_operator.planning import topology
+from recio_operator.planning.applying import changed, drift_notes
+from recio_operator.planning.conditions import findings, no_environment
+from recio_operator.planning.desired import Subject, base_children, config_map, owner_reference
+from recio_operator.planning.effective import (
+    Reading,
+    document_to_write,
+    effective,
+    read,
+    resource_switch,
+)
+from recio_operator.planning.gates import annotation, gates_of
+from recio_operator.planning.leaving import Leaving, Step, has_left, is_leaving, judge_leaving
+from recio_operator.planning.observed import KeyState, Object, Observed
+from recio_operator.planning.plan import FinalizerStep, Note, Plan, SwitchOrder
+from recio_operator.planning.rollout import (
     Gates,
     Hold,
     Settled,
     Verdict,
 )
-from recio_operator.situation import Situation, as_they_are, no
-from recio_operator.workloads import Arranged, arrange
+from recio_operator.planning.situation import Situation, as_they_are, no
+from recio_operator.planning.status import notes, once, status_of
+from recio_operator.planning.workloads import Arranged, arrange
+from recio_operator.release import Environment, Release
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _TRY_AGAIN_SECONDS: Final = 5.0

@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from recio_operator.names import CHECKSUM
-from recio_operator.observed import Object
+from recio_operator.planning.observed import Object
 
 _DIGEST_CHARACTERS: Final = 16
 _MERGE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -1,7 +1,7 @@
 """The custom resource definitions of TradingAccount and TradingFleet, made from the domain's structs.
 
-    python -m recio_operator.schema           write charts/recio/files/crds/
-    python -m recio_operator.schema --check   fail if they are stale
+    python -m recio_operator.schema.definitions           write charts/recio/files/crds/
+    python -m recio_operator.schema.definitions --check   fail if they are stale
 
 Field, bound, default and manual stand once, in ``recio.domain``; what the parser there refuses, the
 API server refuses too.
@@ -20,11 +20,11 @@ import yaml
 
 from recio.domain.account_config import ACCOUNT_KIND, FLEET_KIND, AccountSpec, FleetConfig
 from recio_operator.names import GROUP, VERSION
-from recio_operator.schema_fields import Schema, part_default, struct_schema, validations
-from recio_operator.schema_rules import ACCOUNT_ROOT, FLEET_ROOT, Rule
-from recio_operator.schema_status import AccountStatus, FleetStatus
+from recio_operator.schema.fields import Schema, part_default, struct_schema, validations
+from recio_operator.schema.rules import ACCOUNT_ROOT, FLEET_ROOT, Rule
+from recio_operator.schema.status import AccountStatus, FleetStatus
 
-CRDS: Final = Path(__file__).parents[2] / "charts" / "recio" / "files" / "crds"
+CRDS: Final = Path(__file__).parents[3] / "charts" / "recio" / "files" / "crds"
 _HEAD: Final = "# Made by `make render` from services/recio/domain; edit the fields there.\n"
 _FOLDED_FROM: Final = 60
 _READY: Final = '.status.conditions[?(@.type=="Ready")]'
@@ -110,7 +110,7 @@ def as_yaml(document: object) -> str:
 def main(arguments: list[str]) -> int:
     """Write or check the files; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m recio_operator.schema",
+        prog="python -m recio_operator.schema.definitions",
         description="Write the custom resource definitions from the fields of the documents.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing, fail if stale")
