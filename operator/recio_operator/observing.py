@@ -15,6 +15,7 @@ from recio_operator import kube as api
 from recio_operator import names
 from recio_operator.books import BooksPoll, Snapshot
 from recio_operator.cluster import POOL, Cluster
+from recio_operator.planning.conditions import by_type
 from recio_operator.planning.observed import Key, KeyState, Observed, ObservedPool
 from recio_operator.planning.templates import hosted_accounts
 from recio_operator.pod_state import PodState, merged
@@ -141,6 +142,16 @@ class Observer:
             else pod
             for pod in pods
         ]
+
+    def accounts_without_own_key(self) -> list[str]:
+        """Return the accounts whose API key was another's when they were last looked at."""
+        found = []
+        for name in self.cluster.accounts():
+            document = self.cluster.account(name)
+            told = by_type(document).get("CredentialsValid", {}) if document else {}
+            if told.get("reason") == KeyState.KEY_IN_USE.value:
+                found.append(name)
+        return found
 
     def _has_login(self, name: str, snapshot: Snapshot | None) -> bool:
         facts = self.cluster.secrets.get(names.child(name, DATABASE))

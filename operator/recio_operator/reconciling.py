@@ -113,6 +113,8 @@ class Reconciler:
 
     def _is_gone(self, name: str) -> None:
         self.actor.forget(name)
+        for waiting in self.observer.accounts_without_own_key():
+            self.again(Key(what.ACCOUNT, waiting))
         for pool in self.observer.pools_of(name, None):
             self.again(Key(what.POOL, pool))
         self.later(Key(what.TARGETS, ""), TARGETS_SETTLE_S)
