@@ -5,7 +5,7 @@ import urllib.error
 import urllib.request
 
 
-def answer(url):
+def answer(url: str) -> tuple[bool, str]:
     """Return whether a process is ready, and its words."""
     try:
         with urllib.request.urlopen(url + "/readyz", timeout=10) as found:

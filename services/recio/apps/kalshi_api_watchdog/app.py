@@ -89,6 +89,9 @@ class MarketWatch:
         self._gaps = counter("recio_market_stream_gaps_total", "Lost frames.", "channel")
         self._lost = counter("recio_market_messages_lost_total", "Messages that no bus took.")
         self._reads_failed = counter("recio_market_reads_failed_total", "Reads without a result.")
+        self._paused = context.metrics.gauge(
+            "recio_exchange_paused", "1 while the exchange says that it does not trade."
+        )
 
     # Which markets there are.
 
@@ -308,6 +311,7 @@ class MarketWatch:
             at_us=now_us,
             seen_us=now_us,
         )
+        self._paused.set(status.is_trading_active is False)
         old, self.status = self.status, status
         if not only_changes or old is None or _state_of(old) != _state_of(status):
             await self._publish("exchange_status", status)
