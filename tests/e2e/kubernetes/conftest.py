@@ -17,7 +17,7 @@ import pytest
 from tests.e2e import proof
 from tests.e2e.cluster import addons, images, paths
 from tests.e2e.cluster.cluster import Cluster
-from tests.e2e.kubernetes import accounts, product_image
+from tests.e2e.kubernetes import accounts, elsewhere, product_image
 from tests.e2e.kubernetes.database import Books
 from tests.e2e.kubernetes.figures import Figures
 from tests.e2e.kubernetes.helm import Release
@@ -98,15 +98,16 @@ def kubectl() -> Kubectl:
 @pytest.fixture(scope="session")
 def node() -> Node:
     """The node of the cluster from source packages."""
-    cluster = Cluster()
-    if not cluster.is_running():
+    if elsewhere.is_used():
         pytest.skip("needs the cluster from source packages")
-    return Node(cluster)
+    return Node(Cluster())
 
 
 @pytest.fixture(scope="session")
 def tag() -> str:
     """The product image's tag in the cluster: of this very checkout, but while one works on tests."""
+    if elsewhere.is_used():
+        return elsewhere.image().rpartition(":")[2]
     if SUITE not in proof.SUITES:
         return product_image.tag_file().read_text()
     made = product_image.key()
@@ -120,6 +121,8 @@ def tag() -> str:
 @pytest.fixture(scope="session")
 def values(tag: str) -> dict[str, Any]:
     """What the small profile needs to run from images that are in the cluster."""
+    if elsewhere.is_used():
+        return elsewhere.values()
     redis = images.all_images()["redis"]
     return {
         "profile": "small",
@@ -146,7 +149,7 @@ def without_cnpg(kubectl: Kubectl) -> None:
 @pytest.fixture(scope="session")
 def cnpg(kubectl: Kubectl) -> None:
     """CloudNativePG, installed unless it is there."""
-    if not _knows_cnpg(kubectl):
+    if not _knows_cnpg(kubectl) and not elsewhere.is_used():
         addons.install_cloudnative_pg(Cluster())
 
 
