@@ -71,7 +71,7 @@ def test_a_second_install_takes_up_the_books_and_the_namespace_goes_at_once(syst
 def test_a_namespace_deleted_outright_can_be_freed(values, figures):
     """Deleted with operator and accounts at once, one documented command lets it go."""
     kubectl = Kubectl("recio-e2e-outright")
-    release = Release(kubectl, values)
+    release = Release(kubectl, {**values, "crds": {"install": False}})
     system = System(kubectl, release, Books(kubectl, f"{release.fullname}-db"), figures)
     release.install()
     trader = system.trader(accounts.fresh_name("outright"))
