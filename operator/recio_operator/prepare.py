@@ -47,6 +47,14 @@ class Wanted(NamedTuple):
     fixed: dict[str, str]
 
 
+class _Made(NamedTuple):
+    """The passwords in the Secrets."""
+
+    logins: dict[str, str]
+    page_password: str
+    is_page_password_new: bool
+
+
 def prepare(settings: OperatorSettings, release: Release, *, say: Say) -> None:
     """Make what a release needs before anything of it can start.
 
@@ -54,13 +62,14 @@ def prepare(settings: OperatorSettings, release: Release, *, say: Say) -> None:
         Unavailable: the API server or the database did not answer in time.
         Broken: something must be mended by a person; the message says what.
     """
-    logins, page_password = asyncio.run(_secrets(settings, release, say))
+    made = asyncio.run(_secrets(settings, release, say))
     prepare_release(
         _owner(settings, release),
-        logins=logins,
+        logins=made.logins,
         environments=[_spec(one) for one in release.environments],
         say=say,
-        page_password=page_password,
+        page_password=made.page_password,
+        is_page_password_new=made.is_page_password_new,
         timeout_s=settings.prepare_seconds,
     )
     say(f"the release {release.name} is prepared")
@@ -108,29 +117,26 @@ def wanted(release: Release) -> Iterator[tuple[Wanted, str]]:
     yield Wanted(release.admin_secret, PASSWORD, "main-app", {USERNAME: ADMIN}), ""
 
 
-async def _secrets(
-    settings: OperatorSettings, release: Release, say: Say
-) -> tuple[dict[str, str], str]:
+async def _secrets(settings: OperatorSettings, release: Release, say: Say) -> _Made:
     kube = await api.connect(
         settings.namespace or release.namespace, kubeconfig=settings.kubeconfig
     )
-    logins: dict[str, str] = {}
-    page_password = ""
+    made = _Made({}, "", is_page_password_new=False)
     try:
         for one, login in wanted(release):
-            value = await _patiently(settings, kube, release, one, say)
+            value, is_new = await _patiently(settings, kube, release, one, say)
             if login:
-                logins[login] = value
+                made.logins[login] = value
             if one.name == release.admin_secret:
-                page_password = value
+                made = _Made(made.logins, value, is_page_password_new=is_new)
     finally:
         await kube.close()
-    return logins, page_password
+    return made
 
 
 async def _patiently(
     settings: OperatorSettings, kube: Kube, release: Release, one: Wanted, say: Say
-) -> str:
+) -> tuple[str, bool]:
     """Make one Secret, waiting for an API server that is not there now."""
     deadline_s = asyncio.get_running_loop().time() + settings.prepare_seconds
     while True:
@@ -143,8 +149,10 @@ async def _patiently(
             await asyncio.sleep(PAUSE_S)
 
 
-async def _ensure(kube: Kube, release: Release, one: Wanted, say: Say) -> str:
+async def _ensure(kube: Kube, release: Release, one: Wanted, say: Say) -> tuple[str, bool]:
+    """Return a Secret's value, and whether it was made now."""
     held = await kube.get(api.SECRETS, one.name)
+    is_new = False
     if held is None:
         labels = names.labels(release.name, one.component, release.version)
         made = opaque(one.name, {**one.fixed, one.key: new_secret()}, labels=labels)
@@ -154,9 +162,10 @@ async def _ensure(kube: Kube, release: Release, one: Wanted, say: Say) -> str:
             # Another run was faster; its value counts.
             held = await kube.get(api.SECRETS, one.name)
         else:
+            is_new = True
             say(f"made Secret {one.name}")
     else:
         say(f"kept Secret {one.name}")
     if held is None:
         raise Unavailable(f"Secret {one.name} was made and deleted at the same moment")
-    return value_of(held, one.key).decode().strip()
+    return value_of(held, one.key).decode().strip(), is_new

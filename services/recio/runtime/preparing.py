@@ -64,6 +64,7 @@ def prepare_release(
     environments: Sequence[EnvironmentSpec],
     say: Say,
     page_password: str | None = None,
+    is_page_password_new: bool = False,
     timeout_s: float = TIMEOUT_S,
     is_pre_only: bool = False,
     is_rollback: bool = True,
@@ -76,6 +77,7 @@ def prepare_release(
         environments: those of the release.
         say: prints one line of progress for a person.
         page_password: of the first user of the page, made if there is none.
+        is_page_password_new: nobody knows another one, so the user of a restored database gets it.
         timeout_s: how long to wait for a database that does not answer yet.
         is_pre_only: leave out what the previous version of the code cannot live with.
         is_rollback: take a database that a newer version has prepared, as long as ours can live
@@ -97,7 +99,9 @@ def prepare_release(
         give_passwords(connection, logins)
         if logins:
             say(f"{len(logins)} logins have their passwords")
-        is_user_new = asyncio.run(_rows(owner_url, environments, page_password))
+        is_user_new = asyncio.run(
+            _rows(owner_url, environments, page_password, is_new=is_page_password_new)
+        )
         if is_user_new:
             say(f"made the user {ADMIN} of the page")
     return Prepared(migrations=tuple(applied), is_user_new=is_user_new)
@@ -161,14 +165,20 @@ def _connected(url: str, say: Say, deadline_s: float) -> psycopg.Connection[Any]
 
 
 async def _rows(
-    url: str, environments: Sequence[EnvironmentSpec], page_password: str | None
+    url: str,
+    environments: Sequence[EnvironmentSpec],
+    page_password: str | None,
+    *,
+    is_new: bool,
 ) -> bool:
     """Write the rows of the environments and of the first user; tell whether that one is new."""
     database = PostgresDatabase(url, name="recio prepare")
     try:
         for environment in environments:
             await _begin(database, environment)
-        return page_password is not None and await _add_first_user(database, page_password)
+        return page_password is not None and await _add_first_user(
+            database, page_password, is_new=is_new
+        )
     finally:
         await database.close()
 
@@ -184,9 +194,12 @@ async def _begin(database: Database, environment: EnvironmentSpec) -> None:
             await begin_by_the_wall(tx, environment.name, start_us=start_us)
 
 
-async def _add_first_user(database: Database, password: str) -> bool:
+async def _add_first_user(database: Database, password: str, *, is_new: bool) -> bool:
     async with database.transaction() as tx:
         if await users.has_users(tx):
+            if is_new:
+                hashed = hash_password(password)
+                await users.replace_password(tx, ADMIN, hashed, at_us=wall_us())
             return False
         return await users.add_user(tx, ADMIN, hash_password(password), at_us=wall_us())
 

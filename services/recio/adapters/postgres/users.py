@@ -11,6 +11,15 @@ async def has_users(tx: Transaction) -> bool:
     return await tx.fetch_one("SELECT FROM ops.users LIMIT 1") is not None
 
 
+async def replace_password(tx: Transaction, name: str, password_hash: str, *, at_us: int) -> None:
+    """Give a user another password and end all sessions of it."""
+    await tx.execute(
+        "UPDATE ops.users SET password_hash = %s, changed_at = %s WHERE name = %s",
+        *(password_hash, as_datetime(at_us), name),
+    )
+    await tx.execute("DELETE FROM ops.sessions WHERE name = %s", name)
+
+
 async def add_user(tx: Transaction, name: str, password_hash: str, *, at_us: int) -> bool:
     """Add a user unless that name is taken; tell whether it was added."""
     made = await tx.execute(
