@@ -78,7 +78,7 @@ def pytest_terminal_summary(
         terminalreporter.write_line(line)
     is_whole = not (config.option.keyword or config.option.markexpr or config.option.collectonly)
     is_whole = is_whole and all("::" not in word and ".py" not in word for word in config.args)
-    if exitstatus == 0 and is_whole and TREE and TREE == proof.tree_hash():
+    if exitstatus == 0 and is_whole and TREE and proof.tree_hash() == TREE:
         counts = {what: len(terminalreporter.stats.get(what, [])) for what in ("passed", "skipped")}
         figures = {"tests": counts, "seconds": MEASURED.seconds, "tables": MEASURED.tables}
         proof.write(SUITE, versions=versions(), figures=figures)
