@@ -10,7 +10,7 @@ They need a cluster and half an hour, so they are collected only when asked for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -65,6 +65,17 @@ def _place(item: pytest.Item) -> int:
     if name in FIRST:
         return FIRST.index(name) - len(FIRST)
     return LAST.index(name) + 1 if name in LAST else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell a failure at once: the end of the run may be half an hour away."""
+    report = yield
+    if SUITE and report.failed:
+        item.config.get_terminal_writer().line(f"\n{report.longreprtext}")
+    return report
 
 
 def pytest_terminal_summary(
