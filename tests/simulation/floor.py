@@ -44,6 +44,13 @@ from recio.runtime.stepped import SteppedLoop
 _numbers = count(1)
 START_US = CLOSE_US - 90_000_000
 CREATE = {"method": "POST", "path": "/portfolio/events/orders"}
+RISK = {
+    "max_contracts_per_event": 100,
+    "max_contracts_total": 100,
+    "max_cost_per_event_dollars": 90,
+    "max_cost_total_dollars": 90,
+    "max_open_trades": 9,
+}
 READ = {"method": "GET", "path": "/portfolio"}
 
 
@@ -61,12 +68,13 @@ async def _recovered(service):
 class Floor:
     """One account at one paper exchange, in virtual time."""
 
-    def __init__(self, database_url, *, read_lag_ms=0):
+    def __init__(self, database_url, *, read_lag_ms=0, start_us=START_US, **risk):
         self.loop = SteppedLoop()
-        self.clock = TwoTimes(self.loop, START_US)
+        self.clock = TwoTimes(self.loop, start_us)
+        self.risk = RISK | risk
         self.exchange = builders.exchange(Config(has_history=True, read_lag_ms=read_lag_ms))
         self.exchange.fresh = SeededIds("exchange").fresh
-        self.exchange.advance(START_US)
+        self.exchange.advance(start_us)
         self.name = f"floor-{next(_numbers)}"
         self.watch = Watch(database_url, self.name, self.clock)
         self.faults = WatchedFaults(self.watch.struck)
@@ -112,9 +120,7 @@ class Floor:
         self.signer = RequestSigner(made["api_key_id"], made["private_key"])
         async with self.scene.owner.transaction() as tx:
             await status.set_account_login(tx, self.name, None)
-        await self.scene.apply(max_contracts_per_event=100, max_contracts_total=100,
-                               max_cost_per_event_dollars=90, max_cost_total_dollars=90,
-                               max_open_trades=9)  # fmt: skip
+        await self.scene.apply(**self.risk)
         for ticker in (LOW, HIGH):
             await self.scene.list_market(ticker)
         now_us = self.clock.market_us()
@@ -254,7 +260,8 @@ async def judge(floor):
     history = await read_history(floor.scene.owner, floor.url, floor.exchange, floor.watch)
     floor.history = history
     hits.count(history.strikes)
-    assert invariants.violations(history) == []
+    found = invariants.violations(history)
+    assert not found, "\n".join(found)
     return history
 
 

@@ -113,7 +113,7 @@ class Durable:
     lease_epoch: int = 0
     claimed_us: int = 0
     sellable_e2: int = 0
-    """For an exit: what its trade has bought and not sold, less what its other exits may yet sell."""
+    """For an exit: what our orders bought and did not sell, less what its other exits may yet sell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
