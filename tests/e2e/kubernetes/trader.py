@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from tests.e2e.kubernetes import accounts
@@ -15,6 +16,7 @@ from tests.e2e.kubernetes.waiting import wait_for
 READY_SECONDS: Final = 120.0
 TRADE_SECONDS: Final = 240.0
 """In the last minutes of an hour there may be nothing to buy until the next one opens."""
+ATTEMPTS: Final = 5
 LEAVE_SECONDS: Final = 120.0
 FORCE: Final = "recio.io/force-finalize=true"
 
@@ -92,20 +94,26 @@ class Trader:
         )
 
     def buy(self, page: Page, **changed: Any) -> Row:
-        """Buy one contract by hand and wait until the trade is open; return it."""
-        intent = self.wait("a strike to buy", lambda: page.buy(self.name, **changed), TRADE_SECONDS)
-        return self.until_trade(intent, "open")
+        """Buy one contract by hand and wait until the trade is open; return it.
 
-    def until_trade(self, intent: dict[str, Any], state: str) -> Row:
-        """Wait until an intent's trade has reached a state."""
+        A market that moves between click and order leaves nothing to take: one clicks again.
+        """
+        reasons = []
+        for _ in range(ATTEMPTS):
+            buy = partial(page.buy, self.name, **changed)
+            intent = self.wait("a strike to buy", buy, TRADE_SECONDS)
+            found = self.wait("an open trade", partial(self._bought, intent), TRADE_SECONDS)
+            if not isinstance(found, str):
+                return found[0]  # type: ignore[no-any-return]
+            reasons.append(found)
+        raise AssertionError(f"{self.name}: nothing bought in {ATTEMPTS} attempts: {reasons}")
+
+    def _bought(self, intent: dict[str, Any]) -> list[Row] | str:
         sql = (
             "SELECT t.* FROM trading.trades t JOIN trading.orders o USING (trade_id) "
-            f"WHERE o.intent_id = '{intent['intent_id']}' AND t.state = '{state}'"
+            f"WHERE o.intent_id = '{intent['intent_id']}' AND t.state = 'open'"
         )
-        told = f"trade {state} for intent {intent['intent_id']}"
-        found = self.wait(told, lambda: self.books.ask(sql) or self._refusal(intent), TRADE_SECONDS)
-        assert isinstance(found, list), found
-        return found[0]  # type: ignore[no-any-return]
+        return self.books.ask(sql) or self._refusal(intent)
 
     def _refusal(self, intent: dict[str, Any]) -> str:
         sql = (
