@@ -1,10 +1,14 @@
-"""Prints which fault met an order in which state, when the tests are over."""
+"""Which days are played, and the table of which fault met an order in which state."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tests.e2e.cluster import paths
 from tests.simulation import hits
+
+# The days by chance are played on request; test_matrix.py says why.
+collect_ignore = [] if paths.environment().get("SIMULATE") else ["test_matrix.py"]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
