@@ -6,10 +6,12 @@ and without Go every test here fails with one line; ``RECIO_NO_APISERVER=1`` lea
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from tests.apiserver.operator_world import World, world
 from tests.apiserver.server import Objects, Server
 from tests.e2e.cluster import paths
 from tests.e2e.cluster.control_plane import ControlPlane
@@ -66,3 +68,19 @@ def namespace(server: Server) -> str:
 def objects(server: Server, namespace: str) -> Objects:
     """The objects of this test's namespace."""
     return Objects(server, namespace)
+
+
+@pytest.fixture
+def run(
+    runner: asyncio.Runner, objects: Objects, server: Server, database_url: str
+) -> Callable[[Callable[[World], Awaitable[None]]], None]:
+    """Run a test's coroutine with a world of its own."""
+
+    def start(check: Callable[[World], Awaitable[None]]) -> None:
+        async def main() -> None:
+            async with world(objects, server.kubeconfig, database_url) as made:
+                await check(made)
+
+        runner.run(main())
+
+    return start

@@ -2,8 +2,7 @@
 
 import asyncio
 
-import pytest
-from tests.apiserver.operator_world import TOKEN, paper, until, world
+from tests.apiserver.operator_world import TOKEN, paper, until
 
 from recio_operator.kube import KINDS
 
@@ -26,20 +25,6 @@ CONDITIONS = {
     "Overridden",
     "ReconciliationPaused",
 }
-
-
-@pytest.fixture
-def run(runner, objects, server, database_url):
-    """Run a test's coroutine with a world of its own."""
-
-    def start(check):
-        async def main():
-            async with world(objects, server.kubeconfig, database_url) as made:
-                await check(made)
-
-        runner.run(main())
-
-    return start
 
 
 def test_one_document_becomes_everything_an_account_needs(run):

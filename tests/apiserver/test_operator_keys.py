@@ -2,24 +2,9 @@
 
 import asyncio
 
-import pytest
-from tests.apiserver.operator_world import demo, new_pem, secret_of, until, world
+from tests.apiserver.operator_world import demo, new_pem, secret_of, until
 
 from recio_operator.names import CREDENTIALS_CHECKSUM
-
-
-@pytest.fixture
-def run(runner, objects, server, database_url):
-    """Run a test's coroutine with a world of its own."""
-
-    def start(check):
-        async def main():
-            async with world(objects, server.kubeconfig, database_url) as made:
-                await check(made)
-
-        runner.run(main())
-
-    return start
 
 
 def test_a_secret_that_is_missing_or_wrong_is_told_of_until_it_is_right(run):

@@ -2,22 +2,7 @@
 
 import asyncio
 
-import pytest
-from tests.apiserver.operator_world import paper, until, world
-
-
-@pytest.fixture
-def run(runner, objects, server, database_url):
-    """Run a test's coroutine with a world of its own."""
-
-    def start(check):
-        async def main():
-            async with world(objects, server.kubeconfig, database_url) as made:
-                await check(made)
-
-        runner.run(main())
-
-    return start
+from tests.apiserver.operator_world import paper, until
 
 
 async def opened(made, name, **spec):

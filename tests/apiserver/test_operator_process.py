@@ -54,20 +54,6 @@ OPERATOR_RULES = [
 PREPARE_RULES = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"]}]
 
 
-@pytest.fixture
-def run(runner, objects, server, database_url):
-    """Run a test's coroutine with a world of its own."""
-
-    def start(check):
-        async def main():
-            async with world(objects, server.kubeconfig, database_url) as made:
-                await check(made)
-
-        runner.run(main())
-
-    return start
-
-
 def bind(made, control_plane, rules):
     """Make a user who may do what the rules say, in this namespace only; return his kubeconfig."""
     namespace = made.objects.namespace

@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-from tests.apiserver.operator_world import paper, until, world
+from tests.apiserver.operator_world import paper, until
 
 TOO_MUCH = {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}
-
-
-@pytest.fixture
-def run(runner, objects, server, database_url):
-    """Run a test's coroutine with a world of its own."""
-
-    def start(check):
-        async def main():
-            async with world(objects, server.kubeconfig, database_url) as made:
-                await check(made)
-
-        runner.run(main())
-
-    return start
 
 
 def test_a_child_that_is_refused_is_told_and_recovered_from(run):
