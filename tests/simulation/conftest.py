@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.e2e.cluster import paths
-from tests.simulation import hits
+
+from recio.simulation import hits
 
 # The days by chance are played on request; test_matrix.py says why.
 collect_ignore = [] if paths.environment().get("SIMULATE") else ["test_matrix.py"]

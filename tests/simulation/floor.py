@@ -13,9 +13,6 @@ from itertools import count
 import msgspec
 from tests.integration.money.desk import TwoTimes
 from tests.integration.money.scene import Scene, context, login_url
-from tests.simulation import hits, invariants
-from tests.simulation.reading import read_history
-from tests.simulation.watching import Watch, WatchedDatabase, WatchedFaults
 from tests.unit.exchange_simulator import builders
 from tests.unit.exchange_simulator.builders import CLOSE_US, HIGH, LOW
 
@@ -40,6 +37,9 @@ from recio.exchange_simulator.gateway import Gateway
 from recio.exchange_simulator.memory import MemoryHttp, MemoryWebSockets
 from recio.runtime.ids import SeededIds
 from recio.runtime.stepped import SteppedLoop
+from recio.simulation import hits, invariants
+from recio.simulation.reading import read_history
+from recio.simulation.watching import Watch, WatchedDatabase, WatchedFaults
 
 _numbers = count(1)
 START_US = CLOSE_US - 90_000_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from tests.simulation.history import (
+from recio.simulation.history import (
     Bucket,
     Change,
     Durable,

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.simulation import invariants
-from tests.simulation.history import Market
-from tests.simulation.invariants import TABLE
 from tests.simulation.made_up import (
     BOUGHT,
     CASH,
@@ -39,6 +36,10 @@ from tests.simulation.made_up import (
     venue,
     venue_order,
 )
+
+from recio.simulation import invariants
+from recio.simulation.history import Market
+from recio.simulation.invariants import TABLE
 
 GOOD = history()
 OTHER_EXIT = "order-other-exit"

@@ -15,13 +15,13 @@ from tests.integration.money import scene
 from tests.simulation import floor as floors
 from tests.simulation.busy_day import BusyDay, reached
 from tests.simulation.floor import CREATE, Floor, judge, short_day
-from tests.simulation.invariants import (
-    invariant_15_a_restart_changes_nothing,
-    invariant_16_the_same_seed_gives_the_same_history,
-)
 from tests.unit.exchange_simulator.builders import CLOSE_US, LOW, SECOND
 
 from recio.exchange_simulator.faults import ArmedRequest, RequestFault
+from recio.simulation.invariants import (
+    invariant_15_a_restart_changes_nothing,
+    invariant_16_the_same_seed_gives_the_same_history,
+)
 
 LATE_EXIT = pytest.mark.xfail(
     reason="an exit in doubt is sent again whenever it is provably absent, also after the close",

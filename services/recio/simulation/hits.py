@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from tests.simulation.history import Strike
+from recio.simulation.history import Strike
 
 COLUMNS = (
     "none live", "created", "submitted", "unknown", "resting", "partially_filled", "executed",

@@ -12,7 +12,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
-from tests.simulation.history import (
+
+from recio.adapters.postgres import gate
+from recio.adapters.postgres.database import SteppedDatabase
+from recio.domain.tickers import new_york_day_start_us
+from recio.domain.units import MINUTE_US, as_datetime, parse_price_e4, parse_qty_e2, time_us
+from recio.exchange_simulator.api.messages import Now, Request, Response
+from recio.exchange_simulator.api.routes import Route
+from recio.exchange_simulator.core.refusals import Refusal
+from recio.exchange_simulator.faults import ArmedFrame, ArmedRequest, FaultPlan
+from recio.exchange_simulator.gateway import Gateway, Lost
+from recio.ports import Clock
+from recio.simulation.history import (
     Durable,
     HeldSample,
     OrderSample,
@@ -21,17 +32,6 @@ from tests.simulation.history import (
     Sent,
     Strike,
 )
-
-from recio.adapters.postgres import gate
-from recio.adapters.postgres.database import SteppedDatabase
-from recio.domain.tickers import new_york_day_start_us
-from recio.domain.units import MINUTE_US, as_datetime, parse_price_e4, parse_qty_e2, time_us
-from recio.exchange_simulator.api.messages import Request, Response
-from recio.exchange_simulator.api.routes import Route
-from recio.exchange_simulator.core.refusals import Refusal
-from recio.exchange_simulator.faults import ArmedFrame, ArmedRequest, FaultPlan
-from recio.exchange_simulator.gateway import Gateway, Lost
-from recio.ports import Clock
 
 OVER: Final = ("executed", "canceled", "rejected", "expired_unsent")
 CREATE_PATH: Final = "/portfolio/events/orders"
@@ -131,7 +131,7 @@ class Watch:
         """Note each request that goes to an exchange."""
         request, handle = gateway.request, gateway.api.handle
 
-        def handled(asked: Request, now: Any) -> Response:
+        def handled(asked: Request, now: Now) -> Response:
             number, self._asked = self._asked, None
             reply = handle(asked, now)
             if number is not None:
@@ -148,8 +148,8 @@ class Watch:
             self.sent[number] = replace(self.sent[number], status=status)
             return answer
 
-        gateway.request = requested  # type: ignore[method-assign]
-        gateway.api.handle = handled  # type: ignore[method-assign]
+        gateway.request = requested  # type: ignore[method-assign,assignment]
+        gateway.api.handle = handled  # type: ignore[method-assign,assignment]
 
     async def _note(self, gateway: Gateway, asked: Request) -> int:
         route = _route(gateway, asked)

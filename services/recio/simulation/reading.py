@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 import psycopg
-from tests.simulation.history import (
+
+from recio.adapters.postgres.config import effective_config
+from recio.domain.units import CONTRACT_E2, USD_E6, time_us
+from recio.exchange_simulator.api.limits import TIERS, capacity
+from recio.exchange_simulator.exchange import Exchange
+from recio.ports import Database, Transaction
+from recio.simulation.history import (
     Bucket,
     Change,
     Fill,
@@ -22,13 +28,7 @@ from tests.simulation.history import (
     VenueOrder,
     VenueSettlement,
 )
-from tests.simulation.watching import POSTINGS, Watch, postings_of
-
-from recio.adapters.postgres.config import effective_config
-from recio.domain.units import CONTRACT_E2, USD_E6, time_us
-from recio.exchange_simulator.api.limits import TIERS, capacity
-from recio.exchange_simulator.exchange import Exchange
-from recio.ports import Database, Transaction
+from recio.simulation.watching import POSTINGS, Watch, postings_of
 
 _INTENTS: Final = (
     "SELECT intent_id::text, purpose::text, source, market_ticker, event_ticker, state::text, at, "

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tests.simulation.history import (
+from recio.simulation.history import (
     Bucket,
     Change,
     History,
