@@ -93,6 +93,8 @@ class ScriptedExchange:
         self.script: deque[Answer] = deque()
         self.wire: list[str] = []
         self.canceled: list[str] = []
+        self.refuses_used_ids_forever = True
+        self.arrived_twice = 0
         self.listed = 0
         self.lag_us = 0
         self.token_wait_s = 0.0
@@ -126,7 +128,9 @@ class ScriptedExchange:
         if self.clock.wall_us() > prepared.signed_at_us + SIGNATURE_VALID_US:
             raise KalshiRejected(401, "", "the signature is too old")
         if order.client_order_id in self.orders_by_id:
-            raise KalshiRejected(409, ORDER_ALREADY_EXISTS, "used before")
+            self.arrived_twice += 1
+            if self.refuses_used_ids_forever:
+                raise KalshiRejected(409, ORDER_ALREADY_EXISTS, "used before")
         filled = order.qty_e2 if filled_e2 is None else filled_e2
         exchange_id = f"x{len(self.orders_by_id) + 1}"
         self.shown_from[order.client_order_id] = self.clock.market_us()
@@ -411,3 +415,20 @@ class Process:
 
 class Killed(Exception):
     """Raised by a point function: the process dies here."""
+
+
+async def entry(desk: Desk, **changes: Any) -> UUID:
+    """Let the gate accept an entry; return its order."""
+    return await desk.scene.entry_order(await desk.scene.enter(**changes))
+
+
+async def leaving(desk: Desk, *, valid_s: float = 300.0, **changes: Any) -> UUID:
+    """Let the gate accept the exit of a held trade, valid for long; return its order."""
+    valid_until_us = desk.clock.market_us() + round(valid_s * SECOND_US)
+    held = await desk.scene.held_trade()
+    return await desk.scene.leave(held, **{"valid_until_us": valid_until_us} | changes)
+
+
+def sent_once(desk: Desk, order_id: UUID) -> bool:
+    """Whether the order was on the wire exactly once."""
+    return desk.exchange.wire == [str(order_id)]

@@ -9,6 +9,10 @@ one. A lane may not touch what is reserved for the lanes before it:
     ENTRY   leaves that and RESERVED_FOR_REDUCES
     READ    a bucket of its own
 
+Who waits holds back the lanes after it: what a batch of cancels still lacks is not nibbled away by
+exits that need little. So a batch that empties a whole bucket has its tokens one refill later at the
+most (Basic tier: 100 tokens, 50 cancels, 1 s; after entries and exits took all they may, 0.8 s).
+
 Waiting is on the market's clock, because the exchange refills on it. This is our own accounting:
 the exchange sends no rate headers, and a 429 empties the bucket here too (``punish``).
 Source: Kalshi documentation, "Rate Limits" (token buckets since 2026-04-23).
@@ -64,15 +68,11 @@ class _Bucket:
         self._millis = limit.capacity * 1000
         self._at_us = now_us
 
-    def wait_us(self, cost: int, reserve: float, now_us: int) -> int:
-        """Return 0 if ``cost`` may be taken now, else how long until then."""
+    def wait_us(self, cost: int, left: int, now_us: int) -> int:
+        """Return 0 if ``cost`` may be taken now so that ``left`` remain, else how long until then."""
         self._refill(now_us)
-        missing = cost * 1000 + int(self.limit.capacity * 1000 * reserve) - self._millis
+        missing = (cost + left) * 1000 - self._millis
         return 0 if missing <= 0 else -(-missing * 1000 // self.limit.refill_per_s)
-
-    def fits(self, cost: int, reserve: float) -> bool:
-        """Whether ``cost`` could ever be taken."""
-        return cost <= self.limit.capacity - int(self.limit.capacity * reserve)
 
     def take(self, cost: int) -> None:
         self._millis -= cost * 1000
@@ -89,14 +89,18 @@ class _Bucket:
             self._at_us = now_us
 
 
+_Key = tuple[bool, int]
+
+
 class Budget:
     """Hands out tokens by lane; waiters of one lane are served in order."""
 
     def __init__(self, clock: Clock, limits: AccountLimits = BASIC) -> None:
         self._clock = clock
         self.limits = limits
-        self._buckets: dict[tuple[bool, int], _Bucket] = {}
-        self._turn = {lane: asyncio.Lock() for lane in Lane}
+        self._buckets: dict[_Key, _Bucket] = {}
+        self._turn: dict[tuple[_Key, Lane], asyncio.Lock] = {}
+        self._wanted: dict[tuple[_Key, Lane], int] = {}
         self.waits = dict.fromkeys(Lane, 0)
         self.throttled = 0
 
@@ -104,6 +108,11 @@ class Budget:
         """Adopt the account's real limits; the buckets start anew, full."""
         self.limits = limits
         self._buckets.clear()
+
+    def most(self, lane: Lane) -> int:
+        """Return how many tokens the lane can ever take at once."""
+        limit = self.limits.read if lane is Lane.READ else self.limits.write
+        return limit.capacity - _reserved(limit, lane)
 
     async def take(
         self, lane: Lane, cost: int, *, shard: int | None = None, wait_s: float | None = None
@@ -114,51 +123,67 @@ class Budget:
             RateLimited: they will not be there within ``wait_s``; nothing was taken.
             Rejected: more than the lane can ever have; make the batch smaller.
         """
-        bucket = self._bucket(lane, shard)
-        if not bucket.fits(cost, _RESERVE[lane]):
+        if cost > self.most(lane):
             raise Rejected(
-                f"{cost} tokens never fit into lane {lane.name} of a bucket of "
-                f"{bucket.limit.capacity} (tier {self.limits.tier}): send fewer orders at once"
+                f"{cost} tokens never fit into lane {lane.name}, which holds {self.most(lane)} "
+                f"(tier {self.limits.tier}): send fewer orders at once"
             )
-        if not self._turn[lane].locked() and self._try(bucket, lane, cost) == 0:
+        if self.try_take(lane, cost, shard=shard):
             return
         self.waits[lane] += 1
-        await self._wait(lane, cost, shard, wait_s)
+        await self._wait(_key(lane, shard), lane, cost, wait_s)
 
     def try_take(self, lane: Lane, cost: int, *, shard: int | None = None) -> bool:
         """Take ``cost`` tokens if they are there now."""
-        return (
-            not self._turn[lane].locked() and self._try(self._bucket(lane, shard), lane, cost) == 0
-        )
+        key = _key(lane, shard)
+        return not self._turn_of(key, lane).locked() and self._try(key, lane, cost) == 0
 
     def punish(self, lane: Lane, *, shard: int | None = None) -> None:
         """The exchange said 429: our count was too high; start again from nothing."""
         self.throttled += 1
-        self._bucket(lane, shard).empty(self._clock.market_us())
+        self._bucket(_key(lane, shard)).empty(self._clock.market_us())
 
-    async def _wait(self, lane: Lane, cost: int, shard: int | None, wait_s: float | None) -> None:
+    async def _wait(self, key: _Key, lane: Lane, cost: int, wait_s: float | None) -> None:
         last_us = None if wait_s is None else self._clock.market_us() + int(wait_s * 1_000_000)
-        async with self._turn[lane]:
-            # The bucket is looked up each time round: ``configure`` may have replaced it.
-            while wait_us := self._try(self._bucket(lane, shard), lane, cost):
-                if last_us is not None and self._clock.market_us() + wait_us > last_us:
-                    raise RateLimited(
-                        f"lane {lane.name}: {cost} tokens only in {wait_us / 1e6:.3f} s, "
-                        f"allowed were {wait_s} s"
-                    )
-                await self._clock.sleep_market(wait_us / 1_000_000)
+        async with self._turn_of(key, lane):
+            self._wanted[key, lane] = cost
+            try:
+                while wait_us := self._try(key, lane, cost):
+                    if last_us is not None and self._clock.market_us() + wait_us > last_us:
+                        raise RateLimited(
+                            f"lane {lane.name}: {cost} tokens only in {wait_us / 1e6:.3f} s, "
+                            f"allowed were {wait_s} s"
+                        )
+                    await self._clock.sleep_market(wait_us / 1_000_000)
+            finally:
+                del self._wanted[key, lane]
 
-    def _try(self, bucket: _Bucket, lane: Lane, cost: int) -> int:
-        wait_us = bucket.wait_us(cost, _RESERVE[lane], self._clock.market_us())
+    def _try(self, key: _Key, lane: Lane, cost: int) -> int:
+        # Looked up each time: ``configure`` may have replaced the bucket.
+        bucket = self._bucket(key)
+        before = sum(self._wanted.get((key, other), 0) for other in Lane if other < lane)
+        left = max(_reserved(bucket.limit, lane), before)
+        wait_us = bucket.wait_us(cost, left, self._clock.market_us())
         if wait_us == 0:
             bucket.take(cost)
         return wait_us
 
-    def _bucket(self, lane: Lane, shard: int | None) -> _Bucket:
-        is_read = lane is Lane.READ
-        key = (is_read, 0 if is_read or shard is None or shard < 1 else shard)
+    def _turn_of(self, key: _Key, lane: Lane) -> asyncio.Lock:
+        return self._turn.setdefault((key, lane), asyncio.Lock())
+
+    def _bucket(self, key: _Key) -> _Bucket:
         bucket = self._buckets.get(key)
         if bucket is None:
-            limit = self.limits.read if is_read else self.limits.write
+            limit = self.limits.read if key[0] else self.limits.write
             bucket = self._buckets[key] = _Bucket(limit, self._clock.market_us())
         return bucket
+
+
+def _key(lane: Lane, shard: int | None) -> _Key:
+    """Return which bucket pays: reads have one, writes one a shard, 0 and none share theirs."""
+    is_read = lane is Lane.READ
+    return is_read, 0 if is_read or shard is None or shard < 1 else shard
+
+
+def _reserved(limit: BucketLimit, lane: Lane) -> int:
+    return int(limit.capacity * _RESERVE[lane])

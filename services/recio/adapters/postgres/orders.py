@@ -107,22 +107,53 @@ class Claim(NamedTuple):
     switch: Effective
 
 
-async def claim(tx: Transaction, row: OrderRow, *, epoch: int, wall_us: int, at_us: int) -> Claim:
+async def claim(
+    tx: Transaction,
+    row: OrderRow,
+    *,
+    epoch: int,
+    wall_us: int,
+    at_us: int,
+    order_group_id: str | None = None,
+) -> Claim:
     """Read the switch and mark an order submitted under ``epoch``, in one round trip.
 
-    If the switch forbids it the transaction must be rolled back.
+    If the switch forbids it the transaction must be rolled back. ``order_group_id`` is the fuse
+    that the order goes out with.
     """
     order = row.order
-    values = (epoch, as_datetime(wall_us), as_datetime(at_us), as_datetime(at_us))
+    at = as_datetime(at_us)
+    values = (epoch, as_datetime(wall_us), at, at, order_group_id)
     claiming = Query(
         "UPDATE trading.orders SET state = 'submitted', epoch = %s, claimed_wall_at = %s, "
-        "claimed_at = %s, changed_at = %s WHERE order_id = %s AND state = %s "
+        "claimed_at = %s, changed_at = %s, order_group_id = %s WHERE order_id = %s AND state = %s "
         "AND EXISTS (SELECT FROM trading.leases l WHERE l.account = orders.account "
         "            AND l.service = 'trade_executor' AND l.epoch = %s) RETURNING 1",
         (*values, order.order_id, order.state.value, epoch),
     )
     switch, claimed = await tx.fetch_many(switches.switches_query(order.account), claiming)
     return Claim(bool(claimed), effective(switches.switches_of(switch)))
+
+
+async def left_to_sell_e2(tx: Transaction, row: OrderRow) -> int:
+    """Return what an exit's trade still holds that no other exit may sell, with the account locked.
+
+    The lock is the gate's: until the transaction ends no other exit is accepted.
+    """
+    order = row.order
+    await tx.fetch_one(
+        "SELECT 1 FROM trading.accounts WHERE account = %s FOR NO KEY UPDATE", order.account
+    )
+    # One statement, so that a fill of another exit is either booked or in flight, never neither.
+    left = await tx.fetch_one(
+        "SELECT (SELECT coalesce(sum(CASE WHEN book_side = %s THEN -qty_e2 ELSE qty_e2 END), 0) "  # noqa: S608 - own text
+        "          FROM trading.fills WHERE trade_id = %s) - "
+        f"       (SELECT coalesce(sum({UNBOOKED_E2}), 0) FROM trading.orders "
+        "         WHERE trade_id = %s AND purpose = 'exit' AND order_id <> %s)",
+        *(order.book_side.value, order.trade_id, order.trade_id, order.order_id),
+    )
+    assert left is not None
+    return int(left[0])
 
 
 async def advance(

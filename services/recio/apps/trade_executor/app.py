@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from typing import Any
 from uuid import UUID
 
 from recio.adapters.kalshi.errors import KalshiRejected
@@ -37,7 +38,7 @@ class Executor:
         self._holder = context.ids.fresh()
         self._epoch: int | None = None
         self._is_recovered = False
-        self._busy: dict[UUID, asyncio.Task[None]] = {}
+        self._busy: dict[UUID, asyncio.Task[object]] = {}
         self._failed: BaseException | None = None
         self._wake = Wake(context.database, "orders", "switches", account=account)
         self._intents = Wake(context.database, "intents", account=account)
@@ -109,14 +110,14 @@ class Executor:
             work = await orders.work(tx, self._account)
             # Started before this transaction ends: that end is a round trip that none needs.
             for row in work.waiting:
-                self._start(row, self._send(row, epoch))
+                self._start(row, self._sender.send(row, epoch))
         for row in work.held:
             if row.order.state is OrderState.UNKNOWN:
                 self._start(row, self._settle_doubt(row, epoch))
             elif row.order.state in RESTING and cancels_resting(work.switch.state):
                 await self._cancel(row)
 
-    def _start(self, row: OrderRow, work: Coroutine[None, None, None]) -> None:
+    def _start(self, row: OrderRow, work: Coroutine[Any, Any, object]) -> None:
         """Start work on an order, unless somebody here is at it."""
         order_id = row.order.order_id
         if order_id in self._busy:
@@ -126,33 +127,32 @@ class Executor:
         self._busy[order_id] = task
         task.add_done_callback(lambda done: self._done(order_id, done))
 
-    def _done(self, order_id: UUID, task: asyncio.Task[None]) -> None:
+    def _done(self, order_id: UUID, task: asyncio.Task[object]) -> None:
         del self._busy[order_id]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Unavailable):
+            # The database did not say. It may stand there as submitted: doubt it again.
+            self._context.log.warning("order %s: %s", order_id, error)
+            self._is_recovered = False
+        elif error is not None:
             self._failed = error
         self._wake.now()
-
-    async def _send(self, row: OrderRow, epoch: int) -> None:
-        try:
-            await self._sender.send(row, epoch)
-        except Unavailable as error:
-            self._context.log.warning("order %s: %s", row.order.order_id, error)
-            self._is_recovered = False  # It may stand there as submitted: doubt it again.
 
     async def _settle_doubt(self, row: OrderRow, epoch: int) -> None:
         """Look for an order in doubt until it is found or provably absent."""
         while self._epoch == epoch:
             try:
                 outcome = await resolve(self._rest, self._context.clock, row)
-                if isinstance(outcome, Outcome):
-                    await self._sender.record_outcome(row, epoch, outcome)
-                    return
-                if outcome is Verdict.SEND_AGAIN:
-                    self._context.log.info("exit %s never arrived: sent again", row.order.order_id)
-                    await self._sender.send(row, epoch)
-                    return
             except (Unavailable, Rejected) as error:
                 self._context.log.warning("cannot resolve %s yet: %s", row.order.order_id, error)
+                outcome = Verdict.NOT_KNOWN_YET
+            if isinstance(outcome, Outcome):
+                await self._sender.record_outcome(row, epoch, outcome)
+                return
+            if outcome is Verdict.SEND_AGAIN:
+                self._context.log.info("exit %s never arrived", row.order.order_id)
+                if await self._sender.send(row, epoch) is not OrderState.UNKNOWN:
+                    return
             await self._context.clock.sleep_wall(RESOLVE_SECONDS)
 
     async def _cancel(self, row: OrderRow) -> None:

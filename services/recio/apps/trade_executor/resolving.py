@@ -5,7 +5,7 @@ before the order was made are paged and searched. Found: that is its state. Not 
 concluded that the exchange does not know it only when that can no longer change, that is when its
 signature has expired (claim + 10 s of wall time) and the exchange's reads (``as_of_time``) are
 newer than that moment: a read that is newer than the claim only would miss a request that was long
-on its way. An entry then ends canceled; an exit is sent again under the same id.
+on its way. An entry then ends canceled; an exit is sent again under the same id while it is valid.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Send one order: tokens and signature, the claim, the wire, the record. In that order.
 
 The headers are signed before the claim and never again: whatever has been claimed by a copy that
-then froze dies at the exchange of its own timestamp.
+then froze dies at the exchange of its own timestamp. The age of the signature is looked at once more
+right before the first byte, so that a copy that wakes up does not even try.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ from recio.domain.errors import InvalidValue, Unavailable
 from recio.domain.intents import Purpose, Source
 from recio.domain.orders import OrderState, later_of, reported_state
 from recio.domain.switches import allows
+from recio.domain.units import SECOND_US
 from recio.ports import Database, Transaction
 from recio.runtime.service import ServiceContext
 
 TOKEN_WAIT_SECONDS = 3.0
 """Longer, and the price an entry was decided on is history; an exit is proposed anew."""
+SIGNATURE_LIFE_US = 5 * SECOND_US
+"""The exchange takes a signature for 5 s (see ``adapters.postgres.leases``)."""
 
 
 class _Forbidden(Exception):
-    """The switch does not let it go out; rolls the claim back."""
+    """It must not go out, by the switch or by what is left to sell; rolls the claim back."""
 
 
 class Outcome:
@@ -76,26 +80,33 @@ class Sender:
     async def send(self, row: OrderRow, epoch: int) -> OrderState:
         """Take one order to the exchange and record what came of it; return its state then.
 
+        An order in doubt is an exit that the exchange cannot know: it goes out again under the same
+        id, unless it is too late or its trade has nothing left that it could sell.
+
         Raises:
             Unavailable: the database did not take the claim (nothing was sent) or the record (the
                 order stays submitted and is resolved as unknown).
         """
         if reason := self._too_late(row):
-            return await self._give_up(row, epoch, reason)
+            return await self._end(row, epoch, reason)
         try:
             prepared = await self._rest.prepare(_request(row), wait_s=TOKEN_WAIT_SECONDS)
         except (Unavailable, InvalidValue) as error:
-            return await self._give_up(row, epoch, str(error))
+            # An exit in doubt stays in doubt: it is looked for and tried again.
+            is_new = row.order.state is OrderState.CREATED
+            return await self._end(row, epoch, str(error)) if is_new else row.order.state
         refusal = await self._claim(row, epoch, prepared.signed_at_us)
         if refusal is None:
             return await self._submit(row, epoch, prepared)
         return _unsent_state(row) if refusal else row.order.state
 
     def _too_late(self, row: OrderRow) -> str:
-        if row.order.state is not OrderState.CREATED:
-            return ""
         late_us = self._clock.market_us() - row.valid_until_us
-        return f"not sent: {late_us // 1000} ms too late" if late_us > 0 else ""
+        if late_us < 0:
+            return ""
+        if row.order.state is OrderState.CREATED:
+            return f"not sent: {late_us // 1000} ms too late"
+        return f"absent, too late to be sent again ({late_us // 1000} ms)"
 
     async def _claim(self, row: OrderRow, epoch: int, signed_at_us: int) -> str | None:
         """Mark it submitted; return None if it may be sent, else why not ("": not ours any more)."""
@@ -106,13 +117,14 @@ class Sender:
                 return await self._claim_if_allowed(row, epoch, signed_at_us)
             except _Forbidden as forbidden:
                 reason = f"not sent: {forbidden}"
-        async with self._database.transaction() as tx:
-            await self._end_unsent(tx, row, epoch, reason)
+        await self._end(row, epoch, reason)
         return reason
 
     async def _claim_if_allowed(self, row: OrderRow, epoch: int, signed_at_us: int) -> str | None:
         now_us = self._clock.market_us()
         async with self._database.transaction() as tx:
+            if row.order.state is not OrderState.CREATED:
+                await _check_left(tx, row)
             made = await orders.claim(tx, row, epoch=epoch, wall_us=signed_at_us, at_us=now_us)
             if not allows(made.switch.state, Purpose(row.order.purpose), Source(row.source)):
                 raise _Forbidden(f"switch {made.switch.state.value}: {made.switch.reason}")
@@ -123,17 +135,7 @@ class Sender:
 
     async def _submit(self, row: OrderRow, epoch: int, prepared: PreparedOrder) -> OrderState:
         started_us = self._clock.wall_us()
-        try:
-            reply = await self._rest.submit(prepared)
-        except OutcomeUnknown as error:
-            outcome = Outcome(OrderState.UNKNOWN, "unknown", reason=str(error))
-        except KalshiRejected as error:
-            outcome = _of_rejection(error)
-        except Unavailable as error:
-            # No byte left, or the exchange throttled it before looking: it does not live.
-            outcome = Outcome(OrderState.REJECTED, "not_sent", reason=str(error))
-        else:
-            outcome = _of_reply(row, reply)
+        outcome = self._stale(row, prepared) or await self._answered(row, prepared)
         state = await self.record_outcome(row, epoch, outcome)
         self._latency.observe((self._clock.wall_us() - started_us) / 1e6)
         self._sent.inc(1, outcome.kind)
@@ -142,6 +144,28 @@ class Sender:
             extra={"id": row.order.order_id},
         )  # fmt: skip
         return state
+
+    def _stale(self, row: OrderRow, prepared: PreparedOrder) -> Outcome | None:
+        """Return how it ends if it is too old for the wire: this copy stood still after the claim."""
+        age_us = self._clock.wall_us() - prepared.signed_at_us
+        if age_us > SIGNATURE_LIFE_US:
+            reason = f"not sent: signed {age_us // 1000} ms ago, the exchange takes 5000"
+        elif self._clock.market_us() >= row.valid_until_us:
+            reason = "not sent: claimed in time, too late for the wire"
+        else:
+            return None
+        return Outcome(OrderState.REJECTED, "not_sent", reason=reason)
+
+    async def _answered(self, row: OrderRow, prepared: PreparedOrder) -> Outcome:
+        try:
+            return _of_reply(row, await self._rest.submit(prepared))
+        except OutcomeUnknown as error:
+            return Outcome(OrderState.UNKNOWN, "unknown", reason=str(error))
+        except KalshiRejected as error:
+            return _of_rejection(error)
+        except Unavailable as error:
+            # No byte left, or the exchange throttled it before looking: it does not live.
+            return Outcome(OrderState.REJECTED, "not_sent", reason=str(error))
 
     async def record_outcome(self, row: OrderRow, epoch: int, outcome: Outcome) -> OrderState:
         """Write what is known of an order now; an older word never turns a newer one back."""
@@ -165,21 +189,17 @@ class Sender:
             await self._record(tx, row, outcome.kind, outcome.body(), epoch)
         return state
 
-    async def _give_up(self, row: OrderRow, epoch: int, reason: str) -> OrderState:
-        if row.order.state is not OrderState.CREATED:
-            return row.order.state
-        async with self._database.transaction() as tx:
-            await self._end_unsent(tx, row, epoch, reason)
-        self._sent.inc(1, "expired_unsent")
-        return OrderState.EXPIRED_UNSENT
-
-    async def _end_unsent(self, tx: Transaction, row: OrderRow, epoch: int, reason: str) -> None:
+    async def _end(self, row: OrderRow, epoch: int, reason: str) -> OrderState:
+        """End an order that does not go out."""
         state = _unsent_state(row)
-        is_ours = await orders.advance(
-            tx, row, state, at_us=self._clock.market_us(), epoch=epoch, reason=reason
-        )
-        if is_ours:
-            await self._record(tx, row, state.value, {"reason": reason}, epoch)
+        async with self._database.transaction() as tx:
+            is_ours = await orders.advance(
+                tx, row, state, at_us=self._clock.market_us(), epoch=epoch, reason=reason
+            )
+            if is_ours:
+                await self._record(tx, row, state.value, {"reason": reason}, epoch)
+        self._sent.inc(1, state.value)
+        return state
 
     async def _record(
         self, tx: Transaction, row: OrderRow, kind: str, body: dict[str, Any], epoch: int
@@ -192,6 +212,16 @@ class Sender:
             epoch=epoch,
             at_us=self._clock.market_us(),
             wall_us=self._clock.wall_us(),
+        )
+
+
+async def _check_left(tx: Transaction, row: OrderRow) -> None:
+    """Refuse to sell again what somebody has sold meanwhile: by hand, or by another exit."""
+    left_e2 = await orders.left_to_sell_e2(tx, row)
+    if left_e2 < row.order.qty_e2:
+        raise _Forbidden(
+            f"absent, and of its {row.order.qty_e2 / 100:g} contracts "
+            f"{max(left_e2, 0) / 100:g} are left to sell"
         )
 
 

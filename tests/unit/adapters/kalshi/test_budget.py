@@ -13,6 +13,7 @@ from recio.adapters.kalshi.budget import BASIC, Budget, Lane
 from recio.adapters.kalshi.errors import RateLimited
 from recio.adapters.kalshi.model import AccountLimits, BucketLimit
 from recio.domain.errors import Rejected
+from recio.runtime.stepped import SteppedLoop, run
 
 
 def budget():
@@ -102,6 +103,77 @@ def test_waiters_of_one_lane_are_served_in_order():
 
     asyncio.run(scenario())
     assert served == ["a", "b", "c"]
+
+
+def test_what_a_lane_can_ever_take_is_told():
+    """A batch is cut by it: 50 cancels of 2 tokens fit into the Basic tier's bucket."""
+    own, _ = budget()
+    assert [own.most(lane) for lane in Lane] == [100, 80, 60, 400]
+
+
+@pytest.mark.parametrize("is_throttled", [False, True])
+def test_forty_cancels_have_their_tokens_within_a_second(is_throttled):
+    """Even right after creates took all they may, or a 429 emptied the bucket; exits wait longer."""
+    clock = TurningClock()
+    own = Budget(clock)
+    served = []
+
+    async def taker(name, lane, cost):
+        await own.take(lane, cost)
+        served.append((name, clock.now_us))
+
+    async def scenario():
+        drain(own, Lane.ENTRY)
+        drain(own, Lane.REDUCE)
+        if is_throttled:
+            own.punish(Lane.ENTRY)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(taker("cancels", Lane.CANCEL, 80))
+            for number in range(9):
+                group.create_task(taker(f"exit {number}", Lane.REDUCE, 10))
+            group.create_task(taker("entry", Lane.ENTRY, 10))
+
+    start_us = clock.now_us
+    run(scenario(), loop=clock.loop)
+
+    assert served[0] == ("cancels", start_us + (800_000 if is_throttled else 600_000))
+    assert [name for name, _ in served[1:]] == [*(f"exit {n}" for n in range(9)), "entry"]
+
+
+def test_waiting_on_one_shard_keeps_nobody_of_another_waiting():
+    """Each shard's bucket has a queue of its own."""
+    clock = TurningClock()
+    own = Budget(clock)
+
+    async def scenario():
+        drain(own, Lane.CANCEL, 2)
+        waiting = asyncio.create_task(own.take(Lane.CANCEL, 80))
+        await asyncio.sleep(0)
+        assert own.try_take(Lane.CANCEL, 2, shard=2)
+        await waiting
+
+    run(scenario(), loop=clock.loop)
+
+
+class TurningClock(HandClock):
+    """Virtual time in which several wait at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.loop = SteppedLoop()
+
+    @property
+    def now_us(self):
+        """The loop's time."""
+        return self._begun_us + (self.loop.now_us if hasattr(self, "loop") else 0)
+
+    @now_us.setter
+    def now_us(self, at_us):
+        self._begun_us = at_us
+
+    async def sleep_market(self, seconds):
+        """Sleep in the loop's time."""
+        await asyncio.sleep(seconds)
 
 
 def test_configure_adopts_the_real_tier():
