@@ -8,6 +8,7 @@ what must hold when everything is quiet, and judges the invariants over the whol
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from itertools import count
 
 import msgspec
@@ -23,6 +24,7 @@ from recio.adapters.kalshi.signing import RequestSigner
 from recio.adapters.kalshi.stream import account_subscriptions
 from recio.adapters.kalshi.websocket import KalshiStream
 from recio.adapters.postgres import config, status
+from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
 from recio.apps.kalshi_account_sync.app import AccountSync
 from recio.apps.trade_executor.app import Executor
@@ -38,8 +40,8 @@ from recio.exchange_simulator.memory import MemoryHttp, MemoryWebSockets
 from recio.runtime.ids import SeededIds
 from recio.runtime.stepped import SteppedLoop
 from recio.simulation import hits, invariants
-from recio.simulation.reading import read_history
-from recio.simulation.watching import Watch, WatchedDatabase, WatchedFaults
+from recio.simulation.reading import append_only, read_history
+from recio.simulation.watching import Watch, WatchedFaults
 
 _numbers = count(1)
 START_US = CLOSE_US - 90_000_000
@@ -52,6 +54,45 @@ RISK = {
     "max_open_trades": 9,
 }
 READ = {"method": "GET", "path": "/portfolio"}
+
+
+class WatchedDatabase(SteppedDatabase):
+    """A stepped database whose every commit is followed by a look at the books."""
+
+    def __init__(self, dsn, *, hints, after):
+        super().__init__(dsn, hints=hints)
+        self._after = after
+
+    @asynccontextmanager
+    async def _transaction(self):
+        async with super()._transaction() as tx:
+            yield tx
+        await self._after()
+
+
+def attach(watch, gateway):
+    """Note each request that goes to an exchange."""
+    request, handle = gateway.request, gateway.api.handle
+    asked_now = None
+
+    def handled(asked, now):
+        nonlocal asked_now
+        number, asked_now = asked_now, None
+        reply = handle(asked, now)
+        if number is not None:
+            watch.handled(number)
+        return reply
+
+    async def requested(asked):
+        nonlocal asked_now
+        number = asked_now = await watch.leaving(gateway, asked)
+        answer = await request(asked)
+        if number is not None:
+            watch.answered(number, answer)
+        return answer
+
+    gateway.request = requested
+    gateway.api.handle = handled
 
 
 async def _recovered(service):
@@ -76,10 +117,10 @@ class Floor:
         self.exchange.fresh = SeededIds("exchange").fresh
         self.exchange.advance(start_us)
         self.name = f"floor-{next(_numbers)}"
-        self.watch = Watch(database_url, self.name, self.clock)
+        self.watch = Watch(SteppedDatabase(database_url, name="watch"), self.name, self.clock)
         self.faults = WatchedFaults(self.watch.struck)
         self.gateway = Gateway(self.exchange, self.clock, faults=self.faults)
-        self.watch.attach(self.gateway)
+        attach(self.watch, self.gateway)
         self.http = MemoryHttp(self.gateway)
         self.hints = Hints()
         self.ports = []
@@ -196,7 +237,7 @@ class Floor:
                 await asyncio.sleep(0)
                 for port in self.ports:
                     await port.close()
-                await self.watch.stop()
+                self.watch.stop()
 
         try:
             return self.loop.run_until_complete(main())
@@ -257,7 +298,9 @@ async def short_day(floor):
 
 async def judge(floor):
     """Judge every invariant that one history can break; keep the history."""
-    history = await read_history(floor.scene.owner, floor.url, floor.exchange, floor.watch)
+    history = await read_history(
+        floor.scene.owner, floor.exchange, floor.watch, refusals=append_only(floor.url)
+    )
     floor.history = history
     hits.count(history.strikes)
     found = invariants.violations(history)

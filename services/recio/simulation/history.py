@@ -316,6 +316,8 @@ class History:
     """The whole ledger as it stood at earlier moments."""
     strikes: tuple[Strike, ...] = ()
     ended_us: int = 0
+    speed: int = 1
+    """Market seconds in a second of wall time."""
 
     def market(self, ticker: str) -> Market | None:
         """Return a market's terms, None if the exchange has no such market."""

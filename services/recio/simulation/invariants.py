@@ -30,9 +30,9 @@ IN_DOUBT: Final = frozenset({"submitted", "unknown"})
 SIGNATURE_DEAD_US: Final = 10_000_000
 """No exit is sent again before its first signature has been dead for as long as it lived."""
 KILL_US: Final = 50_000
-"""How long after the committed switch the last order may still leave."""
+"""How long after the committed switch the last order may still leave, in wall time."""
 CALM_US: Final = 60_000_000
-"""How long after the last fault a doubt may last."""
+"""How long after the last fault a doubt may last, in wall time."""
 SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3_600 * SECOND_US
 ONE_E4: Final = 10_000
@@ -343,7 +343,7 @@ def invariant_09_no_order_after_kill(history: History) -> Found:
     """Nothing that the switch forbids leaves after it was committed; the switch stays latched."""
     found = []
     for sent in _creates(history):
-        switch = _strictest_at(history, sent.at_us - KILL_US)
+        switch = _strictest_at(history, sent.at_us - KILL_US * history.speed)
         if not _is_allowed(switch, sent) and not _is_allowed(
             _strictest_at(history, sent.at_us), sent
         ):
@@ -591,7 +591,9 @@ def _long_doubts(history: History) -> Iterator[str]:
         began_us = since.pop(change.subject_id, None)
         if change.new in IN_DOUBT:
             since[change.subject_id] = change.at_us if began_us is None else began_us
-        elif began_us is not None and change.at_us - max(began_us, last_us) > CALM_US:
+        elif (
+            began_us is not None and change.at_us - max(began_us, last_us) > CALM_US * history.speed
+        ):
             yield (
                 f"order {change.subject_id} was in doubt for {change.at_us - began_us} us, "
                 f"the last fault was at {last_us}"

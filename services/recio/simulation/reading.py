@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, TypeVar
 
 import psycopg
 
@@ -60,12 +61,22 @@ _POSITIONS: Final = (
     "ORDER BY market_ticker"
 )
 _CENT_E6: Final = 10_000
+T = TypeVar("T")
 
 
-async def read_history(owner: Database, url: str, exchange: Exchange, watch: Watch) -> History:
-    """Return the history of a watched account; nothing may run meanwhile."""
+async def read_history(
+    owner: Database,
+    exchange: Exchange,
+    watch: Watch,
+    *,
+    refusals: tuple[bool, bool],
+    speed: int = 1,
+) -> History:
+    """Return the history of a watched account; nothing may run meanwhile.
+
+    ``refusals``: whether the ledger refuses changes and deletions (``append_only``).
+    """
     name = watch.account
-    refusals = _append_only(url)
     async with owner.transaction() as tx:
         tier = exchange.state.accounts[name].tier
         return History(
@@ -86,14 +97,16 @@ async def read_history(owner: Database, url: str, exchange: Exchange, watch: Wat
             earlier_postings=tuple(watch.earlier_postings),
             strikes=tuple(watch.strikes),
             ended_us=exchange.now_us,
+            speed=speed,
         )
 
 
-def _made(kind: Any, row: tuple[Any, ...]) -> Any:
-    return kind(**dict(zip(kind.__slots__, row, strict=True)))
+def _made(kind: type[T], row: tuple[Any, ...]) -> T:
+    names: tuple[str, ...] = kind.__slots__  # type: ignore[attr-defined]
+    return kind(**dict(zip(names, row, strict=True)))
 
 
-def _micros(value: Any) -> int | None:
+def _micros(value: datetime | None) -> int | None:
     return None if value is None else time_us(value)
 
 
@@ -139,8 +152,8 @@ async def _ledger(tx: Transaction, name: str, refusals: tuple[bool, bool]) -> Le
     )
 
 
-def _append_only(url: str) -> tuple[bool, bool]:
-    """Try, as the owner of everything, to change and to delete ledger rows."""
+def append_only(url: str) -> tuple[bool, bool]:
+    """Try, as the owner of everything, to change and to delete ledger rows; return the refusals."""
     tries = (
         "UPDATE trading.ledger_postings SET amount_usd_e6 = amount_usd_e6 + 1",
         "DELETE FROM trading.ledger_postings",

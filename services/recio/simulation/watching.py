@@ -6,23 +6,21 @@ reads is written down, never used by the run.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from recio.adapters.postgres import gate
-from recio.adapters.postgres.database import SteppedDatabase
 from recio.domain.tickers import new_york_day_start_us
 from recio.domain.units import MINUTE_US, as_datetime, parse_price_e4, parse_qty_e2, time_us
-from recio.exchange_simulator.api.messages import Now, Request, Response
+from recio.exchange_simulator.api.messages import Request, Response
 from recio.exchange_simulator.api.routes import Route
 from recio.exchange_simulator.core.refusals import Refusal
 from recio.exchange_simulator.faults import ArmedFrame, ArmedRequest, FaultPlan
 from recio.exchange_simulator.gateway import Gateway, Lost
-from recio.ports import Clock
+from recio.ports import Clock, Database, Transaction
 from recio.simulation.history import (
     Durable,
     HeldSample,
@@ -36,6 +34,7 @@ from recio.simulation.history import (
 OVER: Final = ("executed", "canceled", "rejected", "expired_unsent")
 CREATE_PATH: Final = "/portfolio/events/orders"
 
+_SNAPSHOT: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
 _ORDERS: Final = (
     "SELECT order_id::text, purpose::text, event_ticker, state::text, qty_e2, filled_qty_e2, "
     "booked_qty_e2, reserved_usd_e6 FROM trading.orders WHERE account = %s ORDER BY created_at, 1"
@@ -76,20 +75,6 @@ POSTINGS: Final = (
 )
 
 
-class WatchedDatabase(SteppedDatabase):
-    """A stepped database whose every commit is followed by a look at the books."""
-
-    def __init__(self, dsn: str, *, hints: Any, after: Callable[[], Awaitable[None]]) -> None:
-        super().__init__(dsn, hints=hints)
-        self._after = after
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Any]:
-        async with super()._transaction() as tx:
-            yield tx
-        await self._after()
-
-
 class WatchedFaults(FaultPlan):
     """A fault plan that tells of each strike."""
 
@@ -97,16 +82,18 @@ class WatchedFaults(FaultPlan):
         super().__init__()
         self._tell = struck
 
-    def _use(self, armed: Any, one: ArmedRequest | ArmedFrame) -> None:
+    def _use(
+        self, armed: list[ArmedRequest] | list[ArmedFrame], one: ArmedRequest | ArmedFrame
+    ) -> None:
         super()._use(armed, one)
         where = "request" if isinstance(one, ArmedRequest) else "frame"
         self._tell(f"{where} {one.fault.value}")
 
 
 class Watch:
-    """The notes of one account's run."""
+    """The notes of one account's run. ``looking`` is a session of its own that sees everything."""
 
-    def __init__(self, url: str, account: str, clock: Clock) -> None:
+    def __init__(self, looking: Database, account: str, clock: Clock) -> None:
         self.account = account
         self.samples: list[Sample] = []
         self.sent: list[Sent] = []
@@ -115,43 +102,20 @@ class Watch:
         self.commits = 0
         self.on_commit: Callable[[int], None] | None = None
         self._clock = clock
-        self._looking = SteppedDatabase(url, name="watch")
+        self._looking = looking
         self._snapshot = ""
-        self._asked: int | None = None
         self._is_on = True
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Look no more: what follows is not part of the run."""
         self._is_on = False
-        await self._looking.close()
 
     # The wire.
 
-    def attach(self, gateway: Gateway) -> None:
-        """Note each request that goes to an exchange."""
-        request, handle = gateway.request, gateway.api.handle
-
-        def handled(asked: Request, now: Now) -> Response:
-            number, self._asked = self._asked, None
-            reply = handle(asked, now)
-            if number is not None:
-                self.sent[number] = replace(self.sent[number], is_handled=True)
-            return reply
-
-        async def requested(asked: Request) -> Response | Lost:
-            self._asked = None
-            if not self._is_on or "/portfolio" not in asked.path:
-                return await request(asked)
-            number = self._asked = await self._note(gateway, asked)
-            answer = await request(asked)
-            status = answer.status if isinstance(answer, Response) else 0
-            self.sent[number] = replace(self.sent[number], status=status)
-            return answer
-
-        gateway.request = requested  # type: ignore[method-assign,assignment]
-        gateway.api.handle = handled  # type: ignore[method-assign,assignment]
-
-    async def _note(self, gateway: Gateway, asked: Request) -> int:
+    async def leaving(self, gateway: Gateway, asked: Request) -> int | None:
+        """Note a request as its first byte leaves; return its number, None if it is of no interest."""
+        if not self._is_on or "/portfolio" not in asked.path:
+            return None
         route = _route(gateway, asked)
         terms: dict[str, Any] = {}
         is_create = asked.method == "POST" and asked.path.endswith(CREATE_PATH)
@@ -173,6 +137,15 @@ class Watch:
             )
         )
         return len(self.sent) - 1
+
+    def handled(self, number: int) -> None:
+        """Note that the exchange has looked at a request."""
+        self.sent[number] = replace(self.sent[number], is_handled=True)
+
+    def answered(self, number: int, answer: Response | Lost) -> None:
+        """Note what the exchange answered."""
+        status = answer.status if isinstance(answer, Response) else 0
+        self.sent[number] = replace(self.sent[number], status=status)
 
     async def _durable(self, client_order_id: str) -> Durable:
         async with self._looking.transaction() as tx:
@@ -205,7 +178,7 @@ class Watch:
         if not self._is_on:
             return
         async with self._looking.transaction() as tx:
-            (snapshot,) = await tx.fetch_one("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+            ((snapshot,),) = await tx.fetch(_SNAPSHOT)
             if snapshot == self._snapshot:
                 return
             self._snapshot = snapshot
@@ -214,7 +187,7 @@ class Watch:
         if self.on_commit is not None:
             self.on_commit(self.commits)
 
-    async def _sample(self, tx: Any) -> Sample:
+    async def _sample(self, tx: Transaction) -> Sample:
         name, now_us = self.account, self._clock.market_us()
         counted = await gate.exposure(
             tx, name, now_us=now_us, day_start_us=new_york_day_start_us(now_us)
@@ -222,7 +195,7 @@ class Watch:
         orders = await tx.fetch(_ORDERS, name)
         held = await tx.fetch(_HELD, name)
         minute = as_datetime(now_us - MINUTE_US)
-        trades, in_minute, switch, postings = await tx.fetch_one(
+        ((trades, in_minute, switch, postings),) = await tx.fetch(
             _SUMS, name, name, minute, name, name
         )
         names = OrderSample.__slots__

@@ -322,7 +322,7 @@ class PostgresDatabase:
             changed.clear()
             missing = sorted(self._hints.channels() - listening)
             if missing:
-                await session.round_trip([_listen_statement(channel) for channel in missing])
+                await session.round_trip([listen_statement(channel) for channel in missing])
                 listening.update(missing)
             self._hints.connected(listening)
             await changed.wait()
@@ -339,7 +339,7 @@ class PostgresDatabase:
         self._idle.clear()
 
 
-class _SteppedTransaction:
+class SteppedTransaction:
     """A transaction on a BlockingSession: its coroutines never wait."""
 
     def __init__(self, session: BlockingSession) -> None:
@@ -347,6 +347,12 @@ class _SteppedTransaction:
         self._is_begun = False
         self._waiting: list[Statement] = []
         self._failed: RecioError | None = None
+        self._has_written = False
+
+    @property
+    def has_written(self) -> bool:
+        """Whether the commit would change anything."""
+        return self._has_written or bool(self._waiting)
 
     async def fetch(self, sql: str, *params: object) -> list[tuple[Any, ...]]:
         """Run one statement and return all rows."""
@@ -386,6 +392,7 @@ class _SteppedTransaction:
         try:
             self._session.round_trip(sent)
             self._is_begun = True
+            self._has_written = self._has_written or any(map(_is_write, sent))
         except RecioError as error:
             self._failed = error
             raise
@@ -411,6 +418,25 @@ class _SteppedTransaction:
                 self._session.round_trip([Statement("ROLLBACK", is_prepared=False)])
             except RecioError:
                 self._session.close()
+
+
+def blocking_session(
+    dsn: str, name: str, *, timeout_s: float = STATEMENT_TIMEOUT_S
+) -> BlockingSession:
+    """Connect; the session hears of its own commits only, at once: others' arrive when they may.
+
+    Raises:
+        DatabaseUnavailable: the server cannot be reached, or refuses the login.
+    """
+    try:
+        connection = psycopg.Connection.connect(
+            dsn, autocommit=True, context=_Context(), **_options(dsn, name)
+        )
+    except psycopg.Error as error:
+        raise _not_connected(dsn, error) from error
+    session = BlockingSession(connection, timeout_s=timeout_s)
+    session.hears_others = False
+    return session
 
 
 class SteppedDatabase:
@@ -444,17 +470,17 @@ class SteppedDatabase:
         self._is_busy = False
         self._heard: list[Notification] = []
 
-    def transaction(self) -> AbstractAsyncContextManager[_SteppedTransaction]:
+    def transaction(self) -> AbstractAsyncContextManager[SteppedTransaction]:
         """Open a transaction: committed at the end of the block, rolled back on an exception."""
         return self._transaction()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[_SteppedTransaction]:
+    async def _transaction(self) -> AsyncIterator[SteppedTransaction]:
         if self._is_busy:
             raise DatabaseBroken("a transaction is open already: something else was awaited in it")
         self._is_busy = True
         try:
-            transaction = _SteppedTransaction(self._ready_session())
+            transaction = SteppedTransaction(self._ready_session())
             try:
                 yield transaction
                 transaction.commit()
@@ -472,21 +498,13 @@ class SteppedDatabase:
             self._listening.clear()
         missing = sorted(self.hints.channels() - self._listening)
         if missing:
-            session.round_trip([_listen_statement(channel) for channel in missing])
+            session.round_trip([listen_statement(channel) for channel in missing])
             self._listening.update(missing)
         return session
 
     def _connect(self) -> BlockingSession:
-        try:
-            connection = psycopg.Connection.connect(
-                self._dsn, autocommit=True, context=_Context(), **_options(self._dsn, self._name)
-            )
-        except psycopg.Error as error:
-            raise _not_connected(self._dsn, error) from error
-        session = BlockingSession(connection, timeout_s=self._timeout_s)
+        session = blocking_session(self._dsn, self._name, timeout_s=self._timeout_s)
         session.on_notification = self._heard.append
-        # Another connection's commits are heard when they happen to arrive, its own at once.
-        session.hears_others = False
         return session
 
     def _hand_out(self) -> None:
@@ -536,13 +554,19 @@ def _commit() -> Statement:
     return Statement("COMMIT", is_prepared=False)
 
 
+def _is_write(statement: Statement) -> bool:
+    status = statement.result.command_status if statement.result is not None else None
+    return status is not None and status[:6] in {b"INSERT", b"UPDATE", b"DELETE"}
+
+
 def _result(statement: Statement) -> PGresult:
     if statement.result is None:
         raise DatabaseBroken(f"no result for: {statement.sql}")
     return statement.result
 
 
-def _listen_statement(channel: str) -> Statement:
+def listen_statement(channel: str) -> Statement:
+    """Return the LISTEN of a channel."""
     quoted = '"' + channel.replace('"', '""') + '"'
     return Statement(f"LISTEN {quoted}", is_prepared=False)
 
