@@ -136,3 +136,34 @@ def test_the_other_side_s_other_side_is_the_side():
     """Bid and ask."""
     assert BookSide.BID.opposite is BookSide.ASK
     assert BookSide.ASK.opposite.opposite is BookSide.ASK
+
+
+def test_the_table_is_this_one():
+    """The words stand in rows of every account; the steps are those that the database allows."""
+    steps = {}
+    for start, end in sorted(TRANSITIONS):
+        steps.setdefault(start.value, []).append(end.value)
+    ends = ["canceled", "executed", "partially_filled", "rejected", "resting"]
+
+    assert steps == {
+        "created": ["expired_unsent", "submitted"],
+        "submitted": sorted([*ends, "unknown"]),
+        "unknown": sorted([*ends, "submitted"]),
+        "resting": ["canceled", "executed", "partially_filled"],
+        "partially_filled": ["canceled", "executed"],
+        "canceled": ["executed"],
+        "rejected": ["canceled", "executed", "partially_filled", "resting"],
+    }
+    assert {state.value for state in TERMINAL} == {
+        "executed",
+        "canceled",
+        "rejected",
+        "expired_unsent",
+    }
+    assert set(OrderState) == IN_FLIGHT | TERMINAL
+    assert not IN_FLIGHT & TERMINAL
+
+
+def test_sides_are_the_exchange_s_words():
+    """They go onto the wire as they are."""
+    assert [side.value for side in BookSide] == ["bid", "ask"]

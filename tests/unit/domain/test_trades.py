@@ -53,3 +53,21 @@ def test_only_a_trade_without_a_fill_can_be_abandoned():
         TradeState.CREATED,
         TradeState.ENTERING,
     }
+
+
+def test_the_table_is_this_one():
+    """The words stand in rows of every account; the steps are those that the database allows."""
+    steps = {}
+    for start, end in sorted(TRANSITIONS):
+        steps.setdefault(start.value, []).append(end.value)
+
+    assert steps == {
+        "created": ["abandoned", "entering", "open"],
+        "entering": ["abandoned", "open"],
+        "abandoned": ["open"],
+        "open": ["closed", "closing", "expired", "settled"],
+        "closing": ["closed", "expired", "open", "settled"],
+        "expired": ["closed", "settled"],
+    }
+    assert {state.value for state in FINAL} == {"closed", "settled", "abandoned"}
+    assert {state.value for state in HOLDING} == {"open", "closing", "expired"}

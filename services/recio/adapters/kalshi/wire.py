@@ -2,14 +2,15 @@
 
 Prices and money arrive as decimal strings (``*_dollars``), counts as decimal strings (``*_fp``),
 times as RFC 3339, seconds or milliseconds. Unknown fields are ignored, known ones are converted
-exactly or refused with ``InvalidValue``; nothing is rounded and nothing is guessed.
+exactly or refused with ``InvalidValue``; nothing is rounded and nothing is guessed. What is accepted
+can be stored: integers of 64 bits, names that are not empty, no NUL in a text.
 Source: Kalshi API documentation, "Fixed-Point Migration" and OpenAPI (read 2026-11).
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -23,27 +24,51 @@ CENT_USD_E6: Final = 10_000
 MAX_QTY_E2: Final = 10**13
 """A hundred billion contracts: beyond it a count is absurd, and products stay within 64 bits."""
 
+MAX_MULTIPLIER_E6: Final = 1000 * 1_000_000
+MAX_USD_E6: Final = 10**18
+"""A trillion dollars: nobody has it, and sums stay within 64 bits."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+"""What something is known by: an id, a ticker."""
+Label = Annotated[str, msgspec.Meta(max_length=256)]
+"""The same where "" may stand for none."""
+Small = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
+"""A number of things: a shard, a subaccount, tokens; -1 is how "none" may be written."""
+
 _LATEST_US: Final = 4_102_444_800_000_000  # 2100-01-01: a later time is in another unit.
 
 
-_decoders: Final[dict[object, msgspec.json.Decoder[Any]]] = {}
+_NUL: Final = b"\\u0000"
+_decoders: Final[dict[object, tuple[msgspec.json.Decoder[Any], bool]]] = {}
 
 
-def _decoder(kind: object) -> msgspec.json.Decoder[Any]:
-    decoder = _decoders.get(kind)
-    if decoder is None:
-        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
-    return decoder
+def _decoder(kind: object) -> tuple[msgspec.json.Decoder[Any], bool]:
+    """Return the decoder of a kind, and whether that has texts of its own (a page has only rows)."""
+    known = _decoders.get(kind)
+    if known is None:
+        known = _decoders[kind] = msgspec.json.Decoder(kind), not _is_page(kind)
+    return known
+
+
+def _is_page(kind: object) -> bool:
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return False
+    fields = msgspec.structs.fields(kind)
+    return all("Raw" in str(field.type) or field.name == "cursor" for field in fields)
 
 
 def decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
     """Decode JSON into a struct.
 
     Raises:
-        InvalidValue: not JSON, or a known field is missing or of another type.
+        InvalidValue: not JSON, a known field is missing or of another type, or a text has a NUL
+            (which no table could hold).
     """
+    decoder, has_texts = _decoder(kind)
+    if has_texts and _NUL in bytes(body):
+        raise InvalidValue(f"expected texts without NUL in {kind.__name__}")
     try:
-        value: T = _decoder(kind).decode(body)
+        value: T = decoder.decode(body)
     except (ValueError, RecursionError) as error:
         raise InvalidValue(
             f"expected JSON of {kind.__name__}, received otherwise: {error}"
@@ -89,18 +114,31 @@ def optional_qty_e2(text: str | None) -> int | None:
 
 
 def usd_e6(text: str) -> int:
-    """Parse dollars, signed."""
-    return units.parse_usd_e6(text)
+    """Parse dollars, signed, of a believable size."""
+    return _believable_usd(units.parse_usd_e6(text))
+
+
+def _believable_usd(value_usd_e6: int) -> int:
+    if not -MAX_USD_E6 <= value_usd_e6 <= MAX_USD_E6:
+        raise InvalidValue(f"expected a believable sum of money, received {value_usd_e6}e-6 dollar")
+    return value_usd_e6
 
 
 def optional_usd_e6(text: str | None) -> int | None:
     """Parse dollars that may be absent."""
-    return units.parse_usd_e6(text) if text else None
+    return usd_e6(text) if text else None
 
 
 def cents_usd_e6(cents: int) -> int:
     """Return whole cents as 1e-6 dollars."""
-    return cents * CENT_USD_E6
+    return _believable_usd(cents * CENT_USD_E6)
+
+
+def payout_usd_e6(value_usd_e6: int | None) -> int | None:
+    """Return what one contract paid at settlement: nothing, a dollar, or between."""
+    if value_usd_e6 is not None and not 0 <= value_usd_e6 <= units.USD_E6:
+        raise InvalidValue(f"expected a payout of 0 to 1 dollar, received {value_usd_e6}e-6 dollar")
+    return value_usd_e6
 
 
 def number_e6(number: Decimal | None) -> int | None:
@@ -119,12 +157,20 @@ def number_e6(number: Decimal | None) -> int | None:
     return int(scaled)
 
 
+def multiplier_e6(number: Decimal | None) -> int | None:
+    """Return a factor of the fee formula; it cannot be negative."""
+    scaled = number_e6(number)
+    if scaled is not None and not 0 <= scaled <= MAX_MULTIPLIER_E6:
+        raise InvalidValue(f"expected a fee multiplier of 0 to 1000, received {number}")
+    return scaled
+
+
 def index_usd_e6(text: str | None) -> int | None:
     """Return an index value written as text; None if it is absent or no number (a word, a range)."""
     if not text:
         return None
     try:
-        return units.round_usd_e6(text.replace(",", "").removeprefix("$"))
+        return _believable_usd(units.round_usd_e6(text.replace(",", "").removeprefix("$")))
     except InvalidValue:
         return None
 
@@ -216,7 +262,7 @@ def error_parts(body: bytes) -> tuple[str, str, str]:
     try:
         said = decode(body, _ErrorBody)
     except InvalidValue:
-        return "", body[:200].decode("utf-8", "replace").strip(), ""
+        return "", body[:200].decode("utf-8", "replace").replace("\0", "").strip(), ""
     if isinstance(said.error, dict):
         return (
             _text(said.error.get("code")).lower(),

@@ -6,16 +6,19 @@ told in dollars.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from recio.adapters.kalshi import model, wire
 from recio.domain.errors import InvalidValue
 
 _CENTICENT_USD_E6 = 100
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=10**6)]
 
 
 class _Shard(msgspec.Struct):
-    exchange_index: int
+    exchange_index: wire.Small
     balance: str
 
 
@@ -53,7 +56,7 @@ class AsOfReply(msgspec.Struct):
 
 
 class _Movement(msgspec.Struct):
-    id: str
+    id: wire.Name
     status: str
     type: str
     amount_cents: int
@@ -106,8 +109,8 @@ class TransferBody(msgspec.Struct, omit_defaults=True):
     source: str
     destination: str
     amount: int
-    source_exchange_shard: int | None = None
-    destination_exchange_shard: int | None = None
+    source_exchange_shard: wire.Small | None = None
+    destination_exchange_shard: wire.Small | None = None
 
 
 def transfer_body(amount_usd_e6: int, source_shard: int, destination_shard: int) -> TransferBody:
@@ -127,15 +130,15 @@ def transfer_body(amount_usd_e6: int, source_shard: int, destination_shard: int)
 class TransferReply(msgspec.Struct):
     """The answer to a transfer."""
 
-    transfer_id: str
+    transfer_id: wire.Name
 
 
 class _Transfer(msgspec.Struct):
-    transfer_id: str
+    transfer_id: wire.Name
     status: str = ""
     amount: str | None = None
-    source_exchange_shard: int | None = None
-    destination_exchange_shard: int | None = None
+    source_exchange_shard: wire.Small | None = None
+    destination_exchange_shard: wire.Small | None = None
     created_ts: str | int | None = None
 
 
@@ -163,8 +166,8 @@ def transfer(body: bytes | msgspec.Raw) -> model.Transfer:
 
 
 class _QueuePosition(msgspec.Struct):
-    order_id: str
-    market_ticker: str
+    order_id: wire.Name
+    market_ticker: wire.Name
     queue_position_fp: str
 
 
@@ -188,22 +191,22 @@ class GroupBody(msgspec.Struct, omit_defaults=True):
     """Create an order group, or set its limit."""
 
     contracts_limit_fp: str
-    exchange_index: int | None = None
-    subaccount: int | None = None
+    exchange_index: wire.Small | None = None
+    subaccount: wire.Small | None = None
 
 
 class GroupCreated(msgspec.Struct):
     """POST /portfolio/order_groups/create."""
 
-    order_group_id: str
-    exchange_index: int | None = None
+    order_group_id: wire.Name
+    exchange_index: wire.Small | None = None
 
 
 class _Group(msgspec.Struct):
-    id: str | None = None
+    id: wire.Label | None = None
     contracts_limit_fp: str | None = None
     is_auto_cancel_enabled: bool | None = None
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
     orders: list[str] | None = None
 
 
@@ -216,6 +219,8 @@ class GroupsReply(msgspec.Struct):
 def group(body: bytes | msgspec.Raw, group_id: str = "") -> model.OrderGroup:
     """Convert one order group; a single one does not repeat its id."""
     row = wire.decode(body, _Group)
+    if not (row.id or group_id):
+        raise InvalidValue("order group: expected an id, received none")
     return model.OrderGroup(
         group_id=row.id or group_id,
         limit_qty_e2=wire.optional_qty_e2(row.contracts_limit_fp),
@@ -226,8 +231,8 @@ def group(body: bytes | msgspec.Raw, group_id: str = "") -> model.OrderGroup:
 
 
 class _Bucket(msgspec.Struct):
-    refill_rate: int
-    bucket_capacity: int
+    refill_rate: wire.Small
+    bucket_capacity: wire.Small
 
 
 class _Limits(msgspec.Struct):
@@ -253,11 +258,11 @@ def _bucket(row: _Bucket) -> model.BucketLimit:
 class _Cost(msgspec.Struct):
     method: str
     path: str
-    cost: int
+    cost: _Tokens
 
 
 class _Costs(msgspec.Struct):
-    default_cost: int
+    default_cost: _Tokens
     endpoint_costs: list[_Cost] | None = None
 
 
@@ -274,10 +279,10 @@ def costs(body: bytes) -> model.EndpointCosts:
 
 
 class _Key(msgspec.Struct):
-    api_key_id: str
+    api_key_id: wire.Name
     name: str = ""
     scopes: list[str] | None = None
-    subaccount: int | None = None
+    subaccount: wire.Small | None = None
 
 
 class _Keys(msgspec.Struct):

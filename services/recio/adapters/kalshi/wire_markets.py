@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -61,8 +61,8 @@ class RangeRow(msgspec.Struct):
 
 
 class _Market(msgspec.Struct):
-    ticker: str
-    event_ticker: str
+    ticker: wire.Name
+    event_ticker: wire.Name
     title: str = ""
     yes_sub_title: str = ""
     status: str = ""
@@ -73,13 +73,13 @@ class _Market(msgspec.Struct):
     floor_strike: Decimal | None = None
     cap_strike: Decimal | None = None
     price_ranges: list[RangeRow] | None = None
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
     yes_bid_dollars: str | None = None
     yes_ask_dollars: str | None = None
     last_price_dollars: str | None = None
     volume_fp: str | None = None
     open_interest_fp: str | None = None
-    settlement_timer_seconds: int | None = None
+    settlement_timer_seconds: wire.Small | None = None
     expected_expiration_time: str | None = None
     expiration_value: str | None = None
     settlement_value_dollars: str | None = None
@@ -128,7 +128,7 @@ def market(body: bytes | msgspec.Raw) -> model.MarketRecord:
         settlement_timer_s=row.settlement_timer_seconds,
         expected_expiration_us=wire.optional_time_us(row.expected_expiration_time),
         expiration_value_usd_e6=wire.index_usd_e6(row.expiration_value),
-        payout_usd_e6=wire.optional_usd_e6(row.settlement_value_dollars),
+        payout_usd_e6=wire.payout_usd_e6(wire.optional_usd_e6(row.settlement_value_dollars)),
         settled_at_us=wire.optional_time_us(row.settlement_ts),
         can_close_early=row.can_close_early,
         updated_at_us=wire.optional_time_us(row.updated_time),
@@ -157,15 +157,15 @@ def price_ranges(rows: Iterable[RangeRow]) -> tuple[PriceRange, ...]:
 
 
 class _Event(msgspec.Struct):
-    event_ticker: str
-    series_ticker: str
+    event_ticker: wire.Name
+    series_ticker: wire.Name
     title: str = ""
     sub_title: str = ""
     mutually_exclusive: bool = False
     fee_type_override: str | None = None
     fee_multiplier_override: Decimal | None = None
     strike_date: str | None = None
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
     markets: list[msgspec.Raw] | None = None
 
 
@@ -196,7 +196,7 @@ def event(
         sub_title=row.sub_title,
         is_mutually_exclusive=row.mutually_exclusive,
         fee_type_override=row.fee_type_override,
-        fee_multiplier_override_e6=wire.number_e6(row.fee_multiplier_override),
+        fee_multiplier_override_e6=wire.multiplier_e6(row.fee_multiplier_override),
         strike_at_us=wire.optional_time_us(row.strike_date),
         exchange_index=row.exchange_index,
         markets=tuple(convert_each(rows, market, refused, "market")),
@@ -204,13 +204,13 @@ def event(
 
 
 class _Series(msgspec.Struct):
-    ticker: str
+    ticker: wire.Name
     fee_type: str
     fee_multiplier: Decimal
     title: str = ""
     category: str = ""
     frequency: str = ""
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
 
 
 class SeriesReply(msgspec.Struct):
@@ -228,22 +228,19 @@ class SeriesListReply(msgspec.Struct):
 def series(body: bytes | msgspec.Raw) -> model.SeriesRecord:
     """Convert one series."""
     row = wire.decode(body, _Series)
-    multiplier = wire.number_e6(row.fee_multiplier)
-    if multiplier is None or multiplier < 0:
-        raise InvalidValue(f"series {row.ticker}: expected a fee multiplier of 0 or more")
     return model.SeriesRecord(
         ticker=row.ticker,
         title=row.title,
         category=row.category,
         frequency=row.frequency,
         fee_type=row.fee_type,
-        fee_multiplier_e6=multiplier,
+        fee_multiplier_e6=wire.multiplier_e6(row.fee_multiplier) or 0,
         exchange_index=row.exchange_index,
     )
 
 
 class _FeeChange(msgspec.Struct):
-    series_ticker: str
+    series_ticker: wire.Name
     fee_type: str
     fee_multiplier: Decimal
     scheduled_ts: str
@@ -261,7 +258,7 @@ def fee_change(body: bytes | msgspec.Raw) -> model.FeeChange:
     return model.FeeChange(
         series_ticker=row.series_ticker,
         fee_type=row.fee_type,
-        fee_multiplier_e6=wire.number_e6(row.fee_multiplier) or 0,
+        fee_multiplier_e6=wire.multiplier_e6(row.fee_multiplier) or 0,
         scheduled_us=wire.time_us(row.scheduled_ts),
     )
 
@@ -278,7 +275,7 @@ class BookReply(msgspec.Struct):
 
 
 class _TickerBook(msgspec.Struct):
-    ticker: str
+    ticker: wire.Name
     orderbook_fp: _Levels
 
 
@@ -308,8 +305,8 @@ def levels(rows: Iterable[tuple[str, str]]) -> tuple[tuple[int, int], ...]:
 
 
 class _Trade(msgspec.Struct):
-    trade_id: str
-    ticker: str
+    trade_id: wire.Name
+    ticker: wire.Name
     count_fp: str
     yes_price_dollars: str
     created_time: str
@@ -388,7 +385,7 @@ def candle(body: bytes | msgspec.Raw) -> model.Candle:
 
 
 class _ShardStatus(msgspec.Struct):
-    exchange_index: int
+    exchange_index: wire.Small
     exchange_active: bool
     trading_active: bool
 
@@ -420,9 +417,12 @@ def status(body: bytes) -> model.StatusRecord:
     )
 
 
+_HourMinute = Annotated[str, msgspec.Meta(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)\Z")]
+
+
 class _Hours(msgspec.Struct):
-    open_time: str
-    close_time: str
+    open_time: _HourMinute
+    close_time: _HourMinute
 
 
 class _Window(msgspec.Struct):

@@ -14,20 +14,20 @@ from recio.domain.units import PRICE_ONE_E4, SECOND_US
 
 
 class _CreateBody(msgspec.Struct, omit_defaults=True):
-    ticker: str
+    ticker: wire.Name
     side: str
     count: str
     price: str
     time_in_force: str
     self_trade_prevention_type: str
     client_order_id: str
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
     expiration_time: int | None = None
     post_only: bool = False
     reduce_only: bool = False
     cancel_order_on_pause: bool = False
-    order_group_id: str | None = None
-    subaccount: int | None = None
+    order_group_id: wire.Label | None = None
+    subaccount: wire.Small | None = None
 
 
 def create_body(order: model.NewOrder) -> _CreateBody:
@@ -74,7 +74,7 @@ def _check_new(order: model.NewOrder) -> None:
 
 
 class _OrderReply(msgspec.Struct):
-    order_id: str
+    order_id: wire.Name
     client_order_id: str | None = None
     fill_count: str | None = None
     remaining_count: str | None = None
@@ -101,7 +101,7 @@ def _order_reply(row: _OrderReply) -> model.OrderReply:
 
 
 class _CancelReply(msgspec.Struct):
-    order_id: str
+    order_id: wire.Name
     reduced_by: str
     client_order_id: str | None = None
     ts_ms: int | None = None
@@ -119,7 +119,7 @@ def cancel_reply(body: bytes) -> model.CancelReply:
 
 
 class _DecreaseReply(msgspec.Struct):
-    order_id: str
+    order_id: wire.Name
     remaining_count: str
     client_order_id: str | None = None
     ts_ms: int | None = None
@@ -143,7 +143,7 @@ class _ItemError(msgspec.Struct):
 
 
 class _CreatedItem(msgspec.Struct):
-    order_id: str | None = None
+    order_id: wire.Label | None = None
     client_order_id: str | None = None
     fill_count: str | None = None
     remaining_count: str | None = None
@@ -190,7 +190,7 @@ def _item_error(row: _ItemError | None) -> model.ItemError | None:
 
 
 class _CanceledItem(msgspec.Struct):
-    order_id: str
+    order_id: wire.Name
     client_order_id: str | None = None
     reduced_by: str | None = None
     ts_ms: int | None = None
@@ -221,13 +221,13 @@ def _canceled_item(row: _CanceledItem) -> model.CanceledItem:
 class AmendBody(msgspec.Struct, omit_defaults=True):
     """POST /portfolio/events/orders/{order_id}/amend; count = filled so far + wanted remaining."""
 
-    ticker: str
+    ticker: wire.Name
     side: str
     price: str
     count: str
     client_order_id: str | None = None
     updated_client_order_id: str | None = None
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
 
 
 class DecreaseBody(msgspec.Struct, omit_defaults=True):
@@ -235,15 +235,15 @@ class DecreaseBody(msgspec.Struct, omit_defaults=True):
 
     reduce_by: str | None = None
     reduce_to: str | None = None
-    market_ticker: str | None = None
-    exchange_index: int | None = None
+    market_ticker: wire.Label | None = None
+    exchange_index: wire.Small | None = None
 
 
 class _CancelItem(msgspec.Struct, omit_defaults=True):
-    order_id: str
-    market_ticker: str | None = None
-    exchange_index: int | None = None
-    subaccount: int | None = None
+    order_id: wire.Name
+    market_ticker: wire.Label | None = None
+    exchange_index: wire.Small | None = None
+    subaccount: wire.Small | None = None
 
 
 def cancel_item(order: model.OrderRef) -> _CancelItem:

@@ -14,8 +14,8 @@ from recio.domain.units import PRICE_ONE_E4
 
 
 class _Order(msgspec.Struct):
-    order_id: str
-    ticker: str
+    order_id: wire.Name
+    ticker: wire.Name
     status: str
     yes_price_dollars: str
     fill_count_fp: str
@@ -36,9 +36,9 @@ class _Order(msgspec.Struct):
     created_ts_ms: int | None = None
     last_updated_ts_ms: int | None = None
     expiration_ts_ms: int | None = None
-    order_group_id: str | None = None
-    exchange_index: int | None = None
-    subaccount_number: int | None = None
+    order_group_id: wire.Label | None = None
+    exchange_index: wire.Small | None = None
+    subaccount_number: wire.Small | None = None
     last_update_reason: str | None = None
 
 
@@ -91,16 +91,16 @@ def _time(text: str | None, millis: int | None) -> int | None:
 
 
 class _Fill(msgspec.Struct):
-    order_id: str
+    order_id: wire.Name
     count_fp: str
     yes_price_dollars: str
     is_taker: bool
     fee_cost: str
-    fill_id: str | None = None
-    trade_id: str | None = None
+    fill_id: wire.Label | None = None
+    trade_id: wire.Label | None = None
     client_order_id: str | None = None
-    ticker: str | None = None
-    market_ticker: str | None = None
+    ticker: wire.Label | None = None
+    market_ticker: wire.Label | None = None
     no_price_dollars: str | None = None
     book_side: str | None = None
     outcome_side: str | None = None
@@ -109,9 +109,9 @@ class _Fill(msgspec.Struct):
     created_time: str | None = None
     ts: int | None = None
     ts_ms: int | None = None
-    exchange_index: int | None = None
-    subaccount_number: int | None = None
-    subaccount: int | None = None
+    exchange_index: wire.Small | None = None
+    subaccount_number: wire.Small | None = None
+    subaccount: wire.Small | None = None
     post_position_fp: str | None = None
 
 
@@ -155,14 +155,14 @@ def _optional_signed(text: str | None) -> int | None:
 
 
 class _Position(msgspec.Struct):
-    ticker: str
+    ticker: wire.Name
     position_fp: str
     market_exposure_dollars: str
     realized_pnl_dollars: str
     fees_paid_dollars: str
     total_traded_dollars: str | None = None
     last_updated_ts: str | None = None
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
 
 
 class PositionsReply(msgspec.Struct):
@@ -188,12 +188,12 @@ def position(body: bytes | msgspec.Raw) -> model.ExchangePosition:
 
 
 class _StreamPosition(msgspec.Struct):
-    market_ticker: str
+    market_ticker: wire.Name
     position_fp: str
     position_cost_dollars: str
     realized_pnl_dollars: str
     fees_paid_dollars: str
-    subaccount: int | None = None
+    subaccount: wire.Small | None = None
 
 
 def stream_position(body: bytes | msgspec.Raw) -> model.ExchangePosition:
@@ -213,7 +213,7 @@ def stream_position(body: bytes | msgspec.Raw) -> model.ExchangePosition:
 
 
 class _Settlement(msgspec.Struct):
-    ticker: str
+    ticker: wire.Name
     market_result: str
     yes_count_fp: str
     yes_total_cost_dollars: str
@@ -224,7 +224,7 @@ class _Settlement(msgspec.Struct):
     fee_cost: str
     event_ticker: str = ""
     value: int | None = None
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
 
 
 class SettlementsReply(msgspec.Struct):
@@ -239,6 +239,8 @@ def settlement(body: bytes | msgspec.Raw) -> model.ExchangeSettlement:
     row = wire.decode(body, _Settlement)
     if row.market_result not in {"yes", "no", "scalar", "void"}:
         raise InvalidValue(f"settlement of {row.ticker}: unknown result {row.market_result!r}")
+    if row.revenue < 0:
+        raise InvalidValue(f"settlement of {row.ticker}: expected a revenue of 0 or more cents")
     return model.ExchangeSettlement(
         ticker=row.ticker,
         event_ticker=row.event_ticker,
@@ -249,7 +251,11 @@ def settlement(body: bytes | msgspec.Raw) -> model.ExchangeSettlement:
         no_cost_usd_e6=wire.usd_e6(row.no_total_cost_dollars),
         revenue_usd_e6=wire.cents_usd_e6(row.revenue),
         fee_usd_e6=wire.usd_e6(row.fee_cost),
-        payout_usd_e6=None if row.value is None else wire.cents_usd_e6(row.value),
+        payout_usd_e6=wire.payout_usd_e6(_optional_cents(row.value)),
         settled_at_us=wire.time_us(row.settled_time),
         exchange_index=row.exchange_index,
     )
+
+
+def _optional_cents(cents: int | None) -> int | None:
+    return None if cents is None else wire.cents_usd_e6(cents)

@@ -21,12 +21,13 @@ QUARTER_HOUR_US: Final = 900 * units.SECOND_US
 
 LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01: a later time is in another unit.
 _Millis = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class DeltaBody(msgspec.Struct, gc=False):
     """The body of an orderbook_delta; the price is on the scale of ``side``. 0 ms: not told."""
 
-    market_ticker: str
+    market_ticker: wire.Name
     price_dollars: str
     delta_fp: str
     side: Literal["yes", "no"]
@@ -36,8 +37,8 @@ class DeltaBody(msgspec.Struct, gc=False):
 class DeltaFrame(msgspec.Struct, gc=False, tag_field="type", tag="orderbook_delta"):
     """One change of one level."""
 
-    sid: int
-    seq: int
+    sid: _Number
+    seq: _Number
     msg: DeltaBody
 
 
@@ -45,16 +46,16 @@ class Frame(msgspec.Struct):
     """Any frame."""
 
     type: str
-    id: int | None = None
-    sid: int | None = None
-    seq: int | None = None
+    id: _Number | None = None
+    sid: _Number | None = None
+    seq: _Number | None = None
     msg: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class SnapshotBody(msgspec.Struct):
     """The body of an orderbook_snapshot; an empty side is absent."""
 
-    market_ticker: str
+    market_ticker: wire.Name
     yes_dollars_fp: list[tuple[str, str]] | None = None
     no_dollars_fp: list[tuple[str, str]] | None = None
     ts_ms: int | None = None
@@ -64,13 +65,13 @@ class SubscribedBody(msgspec.Struct):
     """The body of a subscribed acknowledgement."""
 
     channel: str = ""
-    sid: int | None = None
+    sid: _Number | None = None
 
 
 class ErrorBody(msgspec.Struct):
     """The body of an error."""
 
-    code: int = 0
+    code: wire.Small = 0
     msg: str = ""
 
 
@@ -103,7 +104,7 @@ def command_text(command: Command) -> str:
 
 
 class _Ticker(msgspec.Struct):
-    market_ticker: str
+    market_ticker: wire.Name
     price_dollars: str | None = None
     yes_bid_dollars: str | None = None
     yes_ask_dollars: str | None = None
@@ -128,8 +129,8 @@ def ticker(body: msgspec.Raw) -> events.TickerSeen:
 
 
 class _Trade(msgspec.Struct):
-    trade_id: str
-    market_ticker: str
+    trade_id: wire.Name
+    market_ticker: wire.Name
     yes_price_dollars: str
     count_fp: str
     taker_side: str | None = None
@@ -160,14 +161,14 @@ def trade(body: msgspec.Raw) -> PublicTrade:
 
 
 class _Metadata(msgspec.Struct):
-    event_ticker: str | None = None
+    event_ticker: wire.Label | None = None
     strike_type: str | None = None
     floor_strike: Decimal | None = None
     cap_strike: Decimal | None = None
 
 
 class _Lifecycle(msgspec.Struct):
-    market_ticker: str
+    market_ticker: wire.Name
     event_type: str
     open_ts: int | None = None
     close_ts: int | None = None
@@ -178,7 +179,7 @@ class _Lifecycle(msgspec.Struct):
     strike_type: str | None = None
     floor_strike: Decimal | None = None
     cap_strike: Decimal | None = None
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
     additional_metadata: _Metadata | None = None
 
 
@@ -206,10 +207,10 @@ def lifecycle(body: msgspec.Raw) -> events.LifecycleSeen:
 
 
 class _EventLifecycle(msgspec.Struct):
-    event_ticker: str
+    event_ticker: wire.Name
     series_ticker: str = ""
     title: str = ""
-    exchange_index: int | None = None
+    exchange_index: wire.Small | None = None
 
 
 def event_lifecycle(body: msgspec.Raw) -> events.EventCreated:
@@ -224,7 +225,7 @@ def event_lifecycle(body: msgspec.Raw) -> events.EventCreated:
 
 
 class _FeeUpdate(msgspec.Struct):
-    event_ticker: str
+    event_ticker: wire.Name
     fee_type_override: str | None = None
     fee_multiplier_override: Decimal | None = None
 
@@ -235,13 +236,13 @@ def event_fee_update(body: msgspec.Raw) -> events.FeeOverride:
     return events.FeeOverride(
         event_ticker=row.event_ticker,
         fee_type=row.fee_type_override,
-        fee_multiplier_e6=wire.number_e6(row.fee_multiplier_override),
+        fee_multiplier_e6=wire.multiplier_e6(row.fee_multiplier_override),
     )
 
 
 class _Group(msgspec.Struct):
     event_type: str
-    order_group_id: str
+    order_group_id: wire.Name
     contracts_limit_fp: str | None = None
     ts_ms: int | None = None
 
@@ -263,7 +264,7 @@ class _Average(msgspec.Struct):
 
 
 class _Index(msgspec.Struct):
-    index_id: str
+    index_id: wire.Name
     data: str
     avg_60s_data: _Average | None = None
     last_60s_windowed_average_15min: _Average | None = None
@@ -293,7 +294,7 @@ def index_value(body: msgspec.Raw) -> events.IndexSeen:
 
 
 class _FastIndex(msgspec.Struct):
-    index_id: str
+    index_id: wire.Name
     value_usd: str
     source_ts_ms: int
 
@@ -314,7 +315,7 @@ def fast_index_value(body: msgspec.Raw) -> events.IndexSeen:
 
 def _index_usd_e6(text: str) -> int:
     value = units.round_usd_e6(text)
-    if value <= 0:
+    if not 0 < value < wire.MAX_USD_E6:
         raise InvalidValue(f"expected an index value above 0, received {text!r}")
     return value
 

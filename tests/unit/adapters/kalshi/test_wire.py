@@ -307,6 +307,75 @@ def test_items_of_a_batch_have_answers_of_their_own():
     assert second.error.code == "invalid_price"
 
 
+SETTLEMENT = {
+    "ticker": "T",
+    "market_result": "yes",
+    "yes_count_fp": "10.00",
+    "yes_total_cost_dollars": "5.600000",
+    "no_count_fp": "0.00",
+    "no_total_cost_dollars": "0.000000",
+    "revenue": 1000,
+    "value": 100,
+    "settled_time": "2026-11-21T10:00:00Z",
+    "fee_cost": "0.172500",
+}
+HOURS = {"open_time": "05:00", "close_time": "24:00"}
+
+
+@pytest.mark.parametrize(
+    ("convert", "good", "fields"),
+    [
+        (wire_portfolio.order, ORDER, {"order_id": ""}),
+        (wire_portfolio.order, ORDER, {"order_id": "a\0b"}),
+        (wire_portfolio.order, ORDER, {"ticker": "x" * 257}),
+        (wire_portfolio.order, ORDER, {"exchange_index": 2**63}),
+        (wire_portfolio.order, ORDER, {"taker_fees_dollars": "999999999999999.000000"}),
+        (wire_portfolio.fill, FILL, {"fee_cost": "-92233720368547.75808"}),
+        (wire_portfolio.settlement, SETTLEMENT, {"revenue": 10**15}),
+        (wire_portfolio.settlement, SETTLEMENT, {"revenue": -1}),
+        (wire_portfolio.settlement, SETTLEMENT, {"value": 101}),
+        (wire_markets.market, MARKET, {"settlement_value_dollars": "1.000001"}),
+        (wire_account.group, {"id": "g"}, {"id": ""}),
+    ],
+)
+def test_what_no_table_could_hold_is_refused(convert, good, fields):
+    """Found by fuzzing: empty names, NUL, sums beyond 64 bits, payouts beyond a dollar."""
+    convert(body(good))
+    with pytest.raises(InvalidValue):
+        convert(body(good | fields))
+
+
+def test_an_index_value_beyond_belief_is_not_known():
+    """Found by fuzzing: it is a text of the exchange, and 64 bits do not hold it."""
+    said = MARKET | {"expiration_value": "999999999999999"}
+    assert wire_markets.market(body(said)).expiration_value_usd_e6 is None
+
+
+@pytest.mark.parametrize("time", ["", "5:00", "24:01", "05:60", "05:00\n", "\u0660\u0665:\u0660\u0660", "a\0b"])
+def test_trading_hours_are_hours_and_minutes(time):
+    """Found by fuzzing: any text was taken for a time of day."""
+    said = {"schedule": {"standard_hours": [{"monday": [HOURS]}]}}
+    assert wire_markets.schedule(body(said)).hours[0].closes == "24:00"
+    said = {"schedule": {"standard_hours": [{"monday": [HOURS | {"open_time": time}]}]}}
+    with pytest.raises(InvalidValue):
+        wire_markets.schedule(body(said))
+
+
+def test_a_fee_multiplier_cannot_be_negative():
+    """Found by fuzzing: a negative fee would make every edge look good."""
+    row = {"series_ticker": "S", "fee_type": "quadratic", "scheduled_ts": "2026-11-21T10:00:00Z"}
+    assert wire_markets.fee_change(body(row | {"fee_multiplier": 0.5})).fee_multiplier_e6 == 500_000
+    for multiplier in (-0.5, 1001):
+        with pytest.raises(InvalidValue, match="fee multiplier"):
+            wire_markets.fee_change(body(row | {"fee_multiplier": multiplier}))
+
+
+def test_an_error_can_be_stored_whatever_it_says():
+    """Found by fuzzing: its text stands in rows and logs."""
+    assert wire.error_parts(b"bad\0gateway") == ("", "badgateway", "")
+    assert "\0" not in "".join(wire.error_parts(body({"error": {"message": "a\0b"}})))
+
+
 @given(st.integers(1, 9999), st.integers(1, 10**10))
 def test_prices_and_counts_survive_the_round_trip(price, qty):
     """What we write is what we would read."""
