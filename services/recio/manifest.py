@@ -180,6 +180,7 @@ SERVICES: Final[tuple[ServiceRow, ...]] = (
             "trading.trades",
             "trading.totals",
             "trading.accounts",
+            "trading.disputes",
             "trading.switches",
         ),
         egress=("exchange",),
@@ -230,6 +231,7 @@ SERVICES: Final[tuple[ServiceRow, ...]] = (
         tables_written=(
             "trading.intents",
             "trading.account_settings",
+            "trading.disputes",
             "trading.switches",
             "ops.users",
             "ops.sessions",

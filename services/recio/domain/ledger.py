@@ -131,6 +131,11 @@ def book_transfer(amount_usd_e6: int) -> tuple[Posting, ...]:
     return _postings("", cash=amount_usd_e6, capital=-amount_usd_e6)
 
 
+def book_correction(amount_usd_e6: int) -> tuple[Posting, ...]:
+    """Book a difference of cash that nothing explains, when a person says so."""
+    return _postings("", cash=amount_usd_e6, suspense=-amount_usd_e6)
+
+
 def book_opening_position(ticker: str, cost_usd_e6: int) -> tuple[Posting, ...]:
     """Book a position that the account held before its first start, at the exchange's cost."""
     return _postings(ticker, position=cost_usd_e6, capital=-cost_usd_e6)

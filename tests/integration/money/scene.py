@@ -23,6 +23,7 @@ from recio.apps.kalshi_account_sync import booking
 from recio.apps.trade_initiator.app import Gate
 from recio.apps.trade_manager.app import TradeManager
 from recio.domain.account_config import Trading
+from recio.domain.disputes import Contradiction
 from recio.domain.intents import Intent, Purpose, Source
 from recio.domain.messages import PriceRange
 from recio.domain.orders import BookSide, OrderState
@@ -323,6 +324,7 @@ class Scene:
                 qty_e2=row.order.qty_e2,
                 ticker=row.order.market_ticker,
                 book_side=row.order.book_side,
+                yes_price_e4=row.order.yes_price_e4,
             )
         )
 
@@ -412,9 +414,15 @@ class Scene:
         return ExchangeSettlement(**fields | changes)
 
     async def settle(self, told: ExchangeSettlement) -> str:
-        """Book a settlement; return why it waits."""
-        async with self.database.transaction() as tx:
-            return await booking.book_settlement(tx, self.account, told, now_us=self.now_us)
+        """Book a settlement, when it is told; return why it is not booked."""
+        try:
+            async with self.database.transaction() as tx:
+                await booking.book_settlement(
+                    tx, self.account, told, now_us=max(self.now_us, told.settled_at_us)
+                )
+        except Contradiction as found:
+            return found.explanation
+        return ""
 
     async def fold(self) -> int:
         """Let the trade manager fold everything."""

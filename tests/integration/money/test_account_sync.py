@@ -8,10 +8,13 @@ from tests.integration.money.scene import CLOSE_US, DOLLAR, FEE, MARKET, OTHER, 
 
 from recio.adapters.kalshi.errors import KalshiRejected
 from recio.adapters.kalshi.model import CashMovement, ExchangeBalance, ExchangePosition
+from recio.adapters.kalshi.rest_portfolio import Listed
 from recio.adapters.postgres import external
 from recio.apps.kalshi_account_sync.app import AccountSync
+from recio.apps.kalshi_account_sync.doubts import AGREE
 from recio.apps.kalshi_account_sync.reconciling import Reconciler
 from recio.domain.account_config import Trading
+from recio.domain.disputes import Reason
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.orders import BookSide, OrderState
 
@@ -27,6 +30,7 @@ class Exchange:
         self.settlements_shown = []
         self.positions_shown = []
         self.movements = []
+        self.unknown_orders = set()
         self.asked_since = []
         self.lag_us = 0
         self.error = None
@@ -48,18 +52,30 @@ class Exchange:
         """Return positions."""
         return tuple(self.positions_shown)
 
-    async def orders(self, *, min_us):
+    async def listed_positions(self):
+        """Return positions; those that the fills shown come to, unless a test says others."""
+        if self.positions_shown:
+            return Listed(tuple(self.positions_shown))
+        held = await self.scene.rows(
+            "SELECT market_ticker, qty_e2, cost_usd_e6 FROM trading.positions "
+            "WHERE account = %s AND qty_e2 <> 0",
+            self.scene.account,
+        )
+        return Listed(tuple(position(*row) for row in held))
+
+    async def listed_orders(self, *, min_us):
         """Return orders."""
         self.asked_since.append(min_us)
-        return tuple(self.orders_shown)
+        return Listed(tuple(self.orders_shown))
 
-    async def fills(self, *, min_us):
+    async def listed_fills(self, *, min_us):
         """Return fills, newest first."""
-        return tuple(fill for fill in self.fills_shown if (fill.at_us or 0) >= min_us)[::-1]
+        shown = tuple(fill for fill in self.fills_shown if (fill.at_us or 0) >= min_us)[::-1]
+        return Listed(shown)
 
-    async def settlements(self, *, min_us):
+    async def listed_settlements(self, *, min_us):
         """Return settlements."""
-        return tuple(s for s in self.settlements_shown if s.settled_at_us >= min_us)
+        return Listed(tuple(s for s in self.settlements_shown if s.settled_at_us >= min_us))
 
     async def deposits(self):
         """Return deposits."""
@@ -70,11 +86,15 @@ class Exchange:
         return tuple(m for m in self.movements if m.kind == "withdrawal")
 
     async def order(self, order_id):
-        """Return one order."""
+        """Return one order: shown, or somebody else's, unless nobody knows it."""
         for order in self.orders_shown:
             if order.order_id == order_id:
                 return order
-        raise KalshiRejected(404, "not_found", "no such order")
+        if order_id in self.unknown_orders:
+            raise KalshiRejected(404, "not_found", "no such order")
+        return exchange_order(
+            order_id=order_id, client_order_id="by hand", status="executed", fill_qty_e2=1000
+        )
 
 
 def position(ticker=MARKET, qty_e2=1000, exposure=9_600_000):
@@ -196,14 +216,14 @@ def test_a_difference_that_stays_stops_entries(scene, exchange, reconciler, runn
     exchange.cash += 1
     reconcile(scene, reconciler, runner, 4.9)
     assert breaker(scene, runner) is None
-    assert reconciler.is_differing
+    assert reconciler.doubts.are_standing
     reconcile(scene, reconciler, runner)
     scene.clock.pass_time(0.2)
     reconcile(scene, reconciler, runner)
 
     state, reason = breaker(scene, runner)
     assert state == "NoNewEntries"
-    assert reason == "the exchange's cash differs from the books by $0.000001"
+    assert reason == "cash_differs: the exchange's cash differs from the books by $0.000001"
     refusal = runner.run(scene.ask(scene.wish()))
     assert refusal.startswith("switch NoNewEntries: breaker:books")
 
@@ -230,7 +250,7 @@ def test_the_breaker_is_released_when_the_books_agree_again(scene, exchange, rec
     again = Reconciler(scene.context("kalshi_account_sync"), scene.account, exchange)
     reconcile(scene, again, runner)
 
-    assert breaker(scene, runner) == ("Active", "cash equals the exchange's")
+    assert breaker(scene, runner) == ("Active", AGREE)
     person = scene.one(
         "SELECT state::text FROM trading.switches WHERE scope = %s AND source = 'person'",
         scene.account,
@@ -253,7 +273,7 @@ def test_deposits_and_withdrawals_explain_a_difference(scene, exchange, reconcil
 
     assert cash(scene, runner) == 1020 * DOLLAR
     assert breaker(scene, runner) is None
-    assert not reconciler.is_differing
+    assert not reconciler.doubts.are_standing
     runner.run(scene.assert_books_agree())
 
 
@@ -275,7 +295,7 @@ def test_cash_is_not_compared_while_something_is_in_flight(scene, exchange, reco
     reconcile(scene, reconciler, runner, 6, 6)
 
     assert breaker(scene, runner) is None
-    assert not reconciler.is_differing
+    assert not reconciler.doubts.are_standing
 
 
 def test_cash_is_not_compared_with_reads_older_than_our_last_act(
@@ -288,11 +308,11 @@ def test_cash_is_not_compared_with_reads_older_than_our_last_act(
     exchange.cash -= 9 * DOLLAR
     scene.clock.pass_time(9)
     reconcile(scene, reconciler, runner)
-    assert not reconciler.is_differing
+    assert not reconciler.doubts.are_standing
     scene.clock.pass_time(2)
     reconcile(scene, reconciler, runner)
 
-    assert reconciler.is_differing
+    assert reconciler.doubts.are_standing
 
 
 def test_cash_is_not_compared_when_something_happened_meanwhile(
@@ -307,7 +327,7 @@ def test_cash_is_not_compared_when_something_happened_meanwhile(
     exchange.before_balance = meanwhile
     reconcile(scene, reconciler, runner)
 
-    assert not reconciler.is_differing
+    assert not reconciler.doubts.are_standing
 
 
 def test_facts_are_read_back_and_booked_once(scene, exchange, reconciler, runner):
@@ -373,7 +393,7 @@ def test_one_bad_fact_stops_no_other(scene, exchange, reconciler, runner):
     booked = scene.rows("SELECT fill_id FROM trading.fills WHERE account = %s", scene.account)
     assert runner.run(booked) == [("good",)]
     assert "expected contracts, received 0" in reconciler.problem
-    assert not reconciler.is_differing
+    assert not reconciler.doubts.are_standing
 
 
 def test_a_settlement_that_waits_is_told_and_asked_for_again(scene, exchange, reconciler, runner):
@@ -386,12 +406,14 @@ def test_a_settlement_that_waits_is_told_and_asked_for_again(scene, exchange, re
     exchange.settlements_shown = [scene.settlement(yes_e2=1500)]
     reconcile(scene, reconciler, runner)
 
-    assert reconciler.problem == f"{MARKET}: the exchange settled 15 contracts, booked are 10"
+    assert reconciler.problem.startswith(
+        f"settlement_differs: {MARKET}: the exchange settled 15 contracts, booked are 10"
+    )
     assert exchange.asked_since == [made_us]
     exchange.fills_shown = [scene.fill(at_us=made_us + 5, qty_e2=500, book_side=BookSide.BID)]
     reconcile(scene, reconciler, runner)
     runner.run(scene.fold())
-    assert reconciler.problem == ""
+    assert "settle" not in reconciler.problem
     assert runner.run(scene.trade(trade_id))["state"] == "settled"
 
 
@@ -525,7 +547,8 @@ def test_recovery_says_what_it_waits_for_and_may_be_tried_again(scene, exchange,
 def test_how_soon_it_reads_again(scene, exchange, in_doubt, held, is_differing, pace_s):
     """Often while something is in doubt, rarely while nothing can happen."""
     service = sync(scene, exchange)
-    service._reconciler._differs_since_us = 1 if is_differing else None
+    if is_differing:
+        service._reconciler.doubts._since_us[Reason.CASH_DIFFERS, ""] = 1
     pulse = external.Pulse(in_doubt=in_doubt, last_action_us=0, held=held)
 
     assert service._pace(pulse) == pace_s

@@ -18,8 +18,8 @@ from tests.integration.money.scene import (
 
 from recio.adapters.kalshi.model import ExchangePosition
 from recio.adapters.postgres import external, facts
-from recio.adapters.postgres.failures import DatabaseRejected
 from recio.apps.kalshi_account_sync import booking
+from recio.domain.disputes import Contradiction
 from recio.domain.errors import InvalidValue
 from recio.domain.orders import BookSide, OrderState
 
@@ -548,7 +548,7 @@ def test_a_fill_in_a_market_of_other_series_is_booked_without_a_trade(scene, run
 @pytest.mark.parametrize("changes", [{"qty_e2": 0}, {"qty_e2": -100}, {"yes_price_e4": 10_001}])
 def test_what_is_no_fill_is_refused_and_nothing_of_it_stays(scene, runner, changes):
     """No row, no posting."""
-    with pytest.raises((InvalidValue, DatabaseRejected)):
+    with pytest.raises((InvalidValue, Contradiction)):
         runner.run(scene.book_fill(scene.fill(**changes)))
 
     assert fills(scene, runner) == []
@@ -656,7 +656,7 @@ def test_totals_are_the_ledger_s_sums_after_a_long_day(scene, runner):
             if held:
                 opposite = BookSide.ASK if side == "yes" else BookSide.BID
                 await scene.book_fill(
-                    scene.fill(ticker=ticker, book_side=opposite, qty_e2=held, yes_price_e4=5001)
+                    scene.fill(ticker=ticker, book_side=opposite, qty_e2=held, yes_price_e4=5000)
                 )
             await scene.fold()
             scene.clock.pass_time(10)

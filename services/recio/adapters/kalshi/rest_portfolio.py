@@ -1,18 +1,55 @@
 """Reads of the account's own facts: all pages or an error, never a part that looks like the whole.
 
-They may lag behind our actions: ``as_of_us`` says how fresh they are. Source: Kalshi OpenAPI 3.30.
+Whoever must go on with the good rows when one is bad asks for them as ``listed_…`` and is given the
+bad ones, too. Reads may lag behind our actions: ``as_of_us`` says how fresh they are.
+Source: Kalshi OpenAPI 3.30.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from recio.adapters.kalshi import model, wire, wire_account, wire_portfolio
-from recio.adapters.kalshi.caller import Caller, segment
+from recio.adapters.kalshi.caller import Caller, Query, segment
+from recio.domain.errors import InvalidValue
 from recio.domain.units import SECOND_US
 
 PAGE: Final = 1000
 PAGE_CASH: Final = 500
+RAW_AT_MOST: Final = 4_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that does not convert: its JSON (shortened), and what is wrong with it."""
+
+    raw: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A whole list: the rows that convert, and those that do not."""
+
+    rows: tuple[T, ...]
+    bad: tuple[BadRow, ...] = ()
+
+
+def _listed(rows: Sequence[msgspec.Raw], convert: Callable[[msgspec.Raw], T]) -> Listed[T]:
+    good, bad = [], []
+    for row in rows:
+        try:
+            good.append(convert(row))
+        except InvalidValue as error:
+            raw = bytes(row)[:RAW_AT_MOST].decode("utf-8", "replace")
+            bad.append(BadRow(raw, str(error)))
+    return Listed(tuple(good), tuple(bad))
 
 
 class PortfolioReads(Caller):
@@ -35,13 +72,22 @@ class PortfolioReads(Caller):
         self, *, ticker: str | None = None, event_ticker: str | None = None
     ) -> tuple[model.ExchangePosition, ...]:
         """Read unsettled positions."""
-        rows = await self._pages(
+        rows = await self._position_rows(ticker, event_ticker)
+        return tuple(wire_portfolio.position(row) for row in rows)
+
+    async def listed_positions(self) -> Listed[model.ExchangePosition]:
+        """Read unsettled positions, bad rows apart."""
+        return _listed(await self._position_rows(), wire_portfolio.position)
+
+    async def _position_rows(
+        self, ticker: str | None = None, event_ticker: str | None = None
+    ) -> list[msgspec.Raw]:
+        return await self._pages(
             "/portfolio/positions",
             wire_portfolio.PositionsReply,
             lambda page: page.market_positions,
             {"ticker": ticker, "event_ticker": event_ticker, "limit": PAGE},
         )
-        return tuple(wire_portfolio.position(row) for row in rows)
 
     async def fills(
         self,
@@ -52,25 +98,40 @@ class PortfolioReads(Caller):
         max_us: int | None = None,
     ) -> tuple[model.ExchangeFill, ...]:
         """Read fills, newest first."""
-        rows = await self._pages(
+        query = {"ticker": ticker, "order_id": order_id, **_between(min_us, max_us)}
+        return tuple(wire_portfolio.fill(row) for row in await self._fill_rows(query))
+
+    async def listed_fills(self, *, min_us: int) -> Listed[model.ExchangeFill]:
+        """Read fills, newest first, bad rows apart."""
+        return _listed(await self._fill_rows(_between(min_us, None)), wire_portfolio.fill)
+
+    async def _fill_rows(self, query: Query) -> list[msgspec.Raw]:
+        return await self._pages(
             "/portfolio/fills",
             wire_portfolio.FillsReply,
             lambda page: page.fills,
-            {"ticker": ticker, "order_id": order_id, **_between(min_us, max_us), "limit": PAGE},
+            {**query, "limit": PAGE},
         )
-        return tuple(wire_portfolio.fill(row) for row in rows)
 
     async def settlements(
         self, *, ticker: str | None = None, min_us: int | None = None, max_us: int | None = None
     ) -> tuple[model.ExchangeSettlement, ...]:
         """Read settlements, newest first."""
-        rows = await self._pages(
+        query = {"ticker": ticker, **_between(min_us, max_us)}
+        return tuple(wire_portfolio.settlement(row) for row in await self._settlement_rows(query))
+
+    async def listed_settlements(self, *, min_us: int) -> Listed[model.ExchangeSettlement]:
+        """Read settlements, newest first, bad rows apart."""
+        rows = await self._settlement_rows(_between(min_us, None))
+        return _listed(rows, wire_portfolio.settlement)
+
+    async def _settlement_rows(self, query: Query) -> list[msgspec.Raw]:
+        return await self._pages(
             "/portfolio/settlements",
             wire_portfolio.SettlementsReply,
             lambda page: page.settlements,
-            {"ticker": ticker, **_between(min_us, max_us), "limit": PAGE},
+            {**query, "limit": PAGE},
         )
-        return tuple(wire_portfolio.settlement(row) for row in rows)
 
     async def orders(
         self,
@@ -82,19 +143,21 @@ class PortfolioReads(Caller):
         max_us: int | None = None,
     ) -> tuple[model.ExchangeOrder, ...]:
         """Read orders, newest first; ``status``: resting, canceled, executed."""
-        rows = await self._pages(
+        query = {"ticker": ticker, "event_ticker": event_ticker, "status": status}
+        rows = await self._order_rows({**query, **_between(min_us, max_us)})
+        return tuple(wire_portfolio.order(row) for row in rows)
+
+    async def listed_orders(self, *, min_us: int) -> Listed[model.ExchangeOrder]:
+        """Read orders, newest first, bad rows apart."""
+        return _listed(await self._order_rows(_between(min_us, None)), wire_portfolio.order)
+
+    async def _order_rows(self, query: Query) -> list[msgspec.Raw]:
+        return await self._pages(
             "/portfolio/orders",
             wire_portfolio.OrdersReply,
             lambda page: page.orders,
-            {
-                "ticker": ticker,
-                "event_ticker": event_ticker,
-                "status": status,
-                **_between(min_us, max_us),
-                "limit": PAGE,
-            },
+            {**query, "limit": PAGE},
         )
-        return tuple(wire_portfolio.order(row) for row in rows)
 
     async def order(self, order_id: str) -> model.ExchangeOrder:
         """Read one order by the exchange's id."""

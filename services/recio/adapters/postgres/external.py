@@ -215,6 +215,25 @@ async def oldest_open_us(tx: Transaction, account: str, default_us: int) -> int:
     return time_us(row[0])
 
 
+class MissingFills(msgspec.Struct, frozen=True):
+    """An order that is said to be filled further than its fills are booked."""
+
+    order_id: UUID
+    filled_qty_e2: int
+    booked_qty_e2: int
+
+
+async def missing_fills(tx: Transaction, account: str) -> list[MissingFills]:
+    """Return the account's orders whose fills are not all booked."""
+    rows = await tx.fetch(
+        "SELECT order_id, filled_qty_e2, booked_qty_e2 FROM trading.orders WHERE account = %s "  # noqa: S608
+        f"AND {orders.MAY_BRING_FILLS} AND booked_qty_e2 < filled_qty_e2 "
+        "ORDER BY created_at, order_id",
+        account,
+    )
+    return [MissingFills(*row) for row in rows]
+
+
 class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     """What decides how soon the exchange is read again."""
 

@@ -7,6 +7,7 @@ other whoever brings them (stream or REST, or two copies of account sync).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -15,8 +16,11 @@ from recio.domain import ledger
 from recio.domain.intents import derived_id
 from recio.domain.ledger import Booking, Holding, Posting
 from recio.domain.orders import BookSide
-from recio.domain.units import PRICE_ONE_E4, as_datetime
+from recio.domain.units import PRICE_ONE_E4, as_datetime, time_us
 from recio.ports import Transaction
+
+PARTS_AT_MOST: Final = 20
+"""Trades of one market that one fill can belong to: the limit on open trades keeps it far lower."""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,22 +255,100 @@ async def holding(tx: Transaction, account: str, ticker: str) -> Holding:
     return Holding(qty_e2=row[0], cost_usd_e6=row[1], realised_usd_e6=row[2], fees_usd_e6=row[3])
 
 
-async def has_fill(tx: Transaction, account: str, fill_id: str) -> bool:
-    """Return whether this fill is booked. Call it with the totals locked."""
-    row = await tx.fetch_one(
-        "SELECT 1 FROM trading.fills WHERE account = %s AND fill_id = %s", account, fill_id
+async def booked_fill(tx: Transaction, account: str, fill_id: str) -> list[Fill]:
+    """Return what is booked of this fill, in its parts; none if it is not.
+
+    To decide on booking it, call it with the totals locked.
+    """
+    rows = await tx.fetch(
+        "SELECT fill_id, exchange_order_id, order_id, trade_id, market_ticker, event_ticker, "
+        "book_side, yes_price_e4, qty_e2, fee_usd_e6, is_taker, at FROM trading.fills "
+        "WHERE account = %s AND fill_id = ANY(%s)",
+        account,
+        [part_id(fill_id, number) for number in range(1, PARTS_AT_MOST + 1)],
     )
-    return row is not None
+    return [_fill(row) for row in rows]
 
 
-async def has_settlement(tx: Transaction, account: str, market_ticker: str) -> bool:
-    """Return whether this market's settlement is booked. Call it with the totals locked."""
+def part_id(fill_id: str, number: int) -> str:
+    """Return the id under which a part of a fill is booked; the first has the fill's own."""
+    return fill_id if number == 1 else f"{fill_id}/{number}"
+
+
+def _fill(row: tuple[Any, ...]) -> Fill:
+    (fill_id, exchange_order_id, order_id, trade_id, market, event, book_side, price, qty, fee,
+     is_taker, at) = row  # fmt: skip
+    return Fill(
+        fill_id=fill_id,
+        exchange_order_id=exchange_order_id,
+        order_id=order_id,
+        trade_id=trade_id,
+        market_ticker=market,
+        event_ticker=event,
+        book_side=BookSide(book_side),
+        yes_price_e4=price,
+        qty_e2=qty,
+        fee_usd_e6=fee,
+        is_taker=is_taker,
+        at_us=time_us(at),
+    )
+
+
+async def booked_settlement(tx: Transaction, account: str, market_ticker: str) -> Settlement | None:
+    """Return this market's booked settlement. To decide on booking, lock the totals first."""
     row = await tx.fetch_one(
-        "SELECT 1 FROM trading.settlements WHERE account = %s AND market_ticker = %s",
+        "SELECT market_ticker, event_ticker, result, yes_qty_e2, no_qty_e2, revenue_usd_e6, "
+        "fee_usd_e6, settled_at FROM trading.settlements WHERE account = %s AND market_ticker = %s",
         account,
         market_ticker,
     )
-    return row is not None
+    if row is None:
+        return None
+    return Settlement(
+        market_ticker=row[0],
+        event_ticker=row[1],
+        result=row[2],
+        yes_qty_e2=row[3],
+        no_qty_e2=row[4],
+        revenue_usd_e6=row[5],
+        fee_usd_e6=row[6],
+        settled_at_us=time_us(row[7]),
+    )
+
+
+async def facts_between(
+    tx: Transaction, account: str, after_us: int, before_us: int
+) -> tuple[set[str], set[str]]:
+    """Return which fills and which markets' settlements happened in between, by our books.
+
+    A fill is there once, whatever parts it is booked in; the opening's are not the exchange's.
+    """
+    rows = await tx.fetch(
+        "SELECT kind, fact_id FROM trading.ledger_transactions "
+        "WHERE account = %s AND kind IN ('fill', 'settlement') AND at > %s AND at < %s",
+        *(account, as_datetime(after_us), as_datetime(before_us)),
+    )
+    fills = {fact_id.rpartition("/")[0] or fact_id for kind, fact_id in rows if kind == "fill"}
+    return fills, {fact_id for kind, fact_id in rows if kind == "settlement"}
+
+
+async def book_correction(
+    tx: Transaction, account: str, fact_id: str, amount_usd_e6: int, *, at_us: int
+) -> bool:
+    """Book a difference of cash that a person accepted, against suspense; once."""
+    await lock_totals(tx, account)
+    made = await _book(
+        tx,
+        account,
+        "correction",
+        fact_id,
+        ledger.book_correction(amount_usd_e6),
+        at_us=at_us,
+        seen_us=at_us,
+    )
+    if made:
+        await _add_to_totals(tx, account, cash=amount_usd_e6, equity=amount_usd_e6, at_us=at_us)
+    return made
 
 
 async def _insert_fill(tx: Transaction, account: str, fill: Fill, seen_us: int) -> bool:

@@ -33,7 +33,9 @@ class AccountSync:
         self._stream = stream
         self._reconciler = Reconciler(context, account, rest)
         self._look_now = False
-        self._wake = Wake(context.database, "orders", "facts", account=account, is_follower=True)
+        self._wake = Wake(
+            context.database, "orders", "facts", "disputes", account=account, is_follower=True
+        )
         self._read_wall_us: int | None = None
         self._trouble = ""
 
@@ -78,6 +80,8 @@ class AccountSync:
                 if self._look_now or await self._due_in_s() <= 0:
                     self._look_now = False
                     await self._read_back()
+                elif self._reconciler.doubts.is_holding:
+                    await self._reconciler.accepting.book()
                 due_in_s = await self._due_in_s()
             except (Unavailable, Rejected) as error:
                 self._trouble = str(error)
@@ -96,7 +100,7 @@ class AccountSync:
         """Return how long to wait before reading back again, in wall seconds."""
         if pulse.in_doubt:
             return IN_DOUBT_SECONDS
-        if self._reconciler.is_differing:
+        if self._reconciler.doubts.are_standing:
             return DIFFERING_SECONDS
         if any(self._is_past_close(ticker) for ticker, _ in pulse.held):
             return AWAITING_SETTLEMENT_SECONDS

@@ -1,18 +1,28 @@
-"""Read everything back from the exchange and book what is missing; compare cash when it is quiet."""
+"""Read everything back from the exchange and book what is missing; compare when it is quiet.
+
+One look is: settlements, orders and fills since the last known fact, each booked by itself; what of
+them is not believed is left unbooked and raised (``doubts``). Then cash and positions are compared.
+A list that cannot be read stops no other list, and a fact that cannot be booked no other fact.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from recio.adapters.kalshi.errors import KalshiRejected
 from recio.adapters.kalshi.model import ExchangeFill, ExchangeOrder, ExchangeSettlement
 from recio.adapters.kalshi.rest import KalshiRest
-from recio.adapters.postgres import external, facts, switches
+from recio.adapters.kalshi.rest_portfolio import Listed
+from recio.adapters.postgres import external, facts
 from recio.adapters.postgres.external import Pulse
-from recio.apps.kalshi_account_sync import booking
+from recio.apps.kalshi_account_sync import booking, checking
+from recio.apps.kalshi_account_sync.accepting import Accepting
+from recio.apps.kalshi_account_sync.comparing import Comparison
+from recio.apps.kalshi_account_sync.doubts import Doubts
 from recio.apps.kalshi_account_sync.losses import LossWatch
-from recio.domain.account_config import Trading
+from recio.domain.disputes import Contradiction, Reason
 from recio.domain.errors import InvalidValue, Rejected, Unavailable
 from recio.domain.units import MINUTE_US, SECOND_US
 from recio.runtime.service import ServiceContext
@@ -20,13 +30,16 @@ from recio.runtime.service import ServiceContext
 LOOK_BACK_US: Final = 10 * MINUTE_US
 """Facts are read again from this long before the newest one: they are not shown in order."""
 
-BREAKER: Final = "breaker:books"
 STREAM: Final = "stream"
-CONFIRM_US: Final = 5 * SECOND_US
+READ: Final = "read"
+
+_ALWAYS: Final = {Reason.REPLY_UNREADABLE, Reason.FRESHNESS_IMPOSSIBLE}
+
+T = TypeVar("T")
 
 
 class Reconciler:
-    """Keeps one account's books equal to the exchange's."""
+    """Keeps one account's books equal to the exchange's, or says why they are not."""
 
     def __init__(self, context: ServiceContext, account: str, rest: KalshiRest) -> None:
         self._context = context
@@ -35,23 +48,17 @@ class Reconciler:
         self._clock = context.clock
         self._rest = rest
         self._losses = LossWatch(context, account)
-        self._differs_since_us: int | None = None
-        self._is_tripped: bool | None = None
-        self._difference = context.metrics.gauge(
-            "recio_cash_difference_dollars", "Exchange cash minus ledger cash, in a quiet moment."
-        )
+        self.doubts = Doubts(context, account)
+        self.accepting = Accepting(context, account, self.doubts)
+        self._comparison = Comparison(context, account, rest, self._raise)
+        self._strangers: dict[str, ExchangeFill] = {}
+        self._newest_as_of_us = 0
+        self._looked_at: set[Reason] = set()
+        self._problems: list[str] = []
         self._facts = context.metrics.counter(
             "recio_facts_booked_total", "Facts booked, by kind and by who told first.", "kind", "by"
         )
-        self._refused = context.metrics.counter(
-            "recio_facts_refused_total", "Facts of the exchange that could not be booked."
-        )
         self.problem = ""
-
-    @property
-    def is_differing(self) -> bool:
-        """Whether cash was different the last time it was compared."""
-        return self._differs_since_us is not None
 
     async def open_books(self) -> None:
         """Book the opening balance and positions at the account's very first start."""
@@ -61,6 +68,9 @@ class Reconciler:
         balance = await self._rest.balance()
         positions = await self._rest.positions()
         at_us = await self._rest.as_of_us()
+        wrong = _impossible_freshness(at_us, self._clock.market_us(), 0)
+        if wrong:
+            raise Unavailable(f"the books cannot be opened: {wrong}")
         if (await self._rest.balance()).cash_usd_e6 != balance.cash_usd_e6:
             raise Unavailable("somebody trades while the books are opened: they are read again")
         async with self._database.transaction() as tx:
@@ -78,41 +88,168 @@ class Reconciler:
 
         Settlements are read before fills, so that every fill of a settled market is at hand.
         """
+        self.doubts.begin()
+        self._problems.clear()
+        self._looked_at = set(_ALWAYS)
+        await self.accepting.book()
         now_us = self._clock.market_us()
         since_us = await self._since_us(now_us)
-        settlements = await self._rest.settlements(min_us=since_us)
-        orders = await self._rest.orders(min_us=since_us)
-        reasons = [await self._told(self.book_order(order)) for order in orders]
-        fills = sorted(await self._rest.fills(min_us=since_us), key=lambda fill: fill.at_us or 0)
-        reasons += [await self._told(self.book_fill(fill, told_by="read")) for fill in fills]
-        reasons += [await self._told(self._settle(told, now_us)) for told in settlements]
-        self.problem = "; ".join(reason for reason in reasons if reason)
+        last_action_us = (await self.pulse()).last_action_us
+        as_of_us = await self._freshness()
+        settlements = await self._list("settlements", self._rest.listed_settlements, since_us)
+        orders = await self._list("orders", self._rest.listed_orders, since_us)
+        if orders is not None:
+            await self._book_orders(orders, is_fresh=(as_of_us or 0) > last_action_us)
+        fills = await self._list("fills", self._rest.listed_fills, since_us)
+        await self._book_fills(fills or ())
+        for settlement in settlements or ():
+            await self._told(settlement, partial(self._settle, settlement))
+        if settlements is not None and fills is not None:
+            self._looked_at.add(Reason.SETTLEMENT_DIFFERS)
+            await self._miss(fills, settlements, since_us, as_of_us)
         await self._losses.look()
-        await self._compare()
+        self._looked_at |= await self._guarded("balance", self._comparison.look()) or set()
+        await self.doubts.end(self._looked_at)
+        self.problem = "; ".join(self._problems)
 
-    async def _told(self, work: Awaitable[str | None]) -> str:
-        """Return why a fact cannot be booked; one that is refused must not stop the others."""
+    async def _list(
+        self, name: str, read: Callable[..., Awaitable[Listed[T]]], since_us: int
+    ) -> tuple[T, ...] | None:
+        """Read one list; what cannot be read of it is raised. None: it is not known."""
+        listed = await self._guarded(name, read(min_us=since_us))
+        if listed is None:
+            return None
+        for bad in listed.bad:
+            await self._raise(checking.unreadable(name, bad))
+        return listed.rows
+
+    async def _guarded(self, name: str, reading: Awaitable[T]) -> T | None:
+        """Return what is read; a reply that cannot be read stops nothing else."""
         try:
-            return await work or ""
+            return await reading
+        except InvalidValue as error:
+            await self._raise(
+                Contradiction(
+                    Reason.REPLY_UNREADABLE,
+                    name,
+                    f"{name} cannot be read: {error}",
+                    told={"problem": str(error)},
+                )
+            )
+            return None
+
+    async def _freshness(self) -> int | None:
+        """Return how fresh reads are; None if that cannot be believed."""
+        as_of_us = await self._guarded("freshness", self._rest.as_of_us())
+        if as_of_us is None:
+            return None
+        wrong = _impossible_freshness(as_of_us, self._clock.market_us(), self._newest_as_of_us)
+        if wrong:
+            await self._raise(
+                Contradiction(Reason.FRESHNESS_IMPOSSIBLE, "", wrong, told={"as_of_us": as_of_us})
+            )
+            return None
+        self._newest_as_of_us = max(self._newest_as_of_us, as_of_us)
+        return as_of_us
+
+    async def _raise(self, found: Contradiction) -> None:
+        self._problems.append(str(found))
+        if await self.doubts.raise_(found):
+            self._strangers.pop(found.subject, None)  # The row in the database takes its place.
+
+    async def _told(
+        self, told: ExchangeFill | ExchangeOrder | ExchangeSettlement, work: Callable[[], Any]
+    ) -> bool:
+        """Book one fact; one that is not believed, or refused, must not stop the others."""
+        try:
+            await work()
+        except Contradiction as found:
+            await self._raise(found)
         except Rejected as error:
-            self._refused.inc()
-            self._context.log.warning("a fact is refused: %s", error)
-            return str(error)
+            subject = told.fill_id if isinstance(told, ExchangeFill) else told.ticker
+            await self._raise(
+                Contradiction(
+                    Reason.FACT_REFUSED,
+                    subject,
+                    f"{subject} cannot be booked: {error}",
+                    told=checking.plain(told),
+                )
+            )
+        else:
+            return True
+        return False
+
+    async def _book_orders(self, orders: tuple[ExchangeOrder, ...], *, is_fresh: bool) -> None:
+        for order in orders:
+            await self._told(order, partial(self._book_order, order, is_fresh=is_fresh))
+        if is_fresh:
+            self._looked_at.add(Reason.ORDER_FILLS_FELL)
+
+    async def _book_order(self, told: ExchangeOrder, *, is_fresh: bool = False) -> None:
+        async with self._database.transaction() as tx:
+            row = await external.our_order(tx, self._account, told.order_id, told.client_order_id)
+            if row is not None and is_fresh and told.fill_qty_e2 < row.booked_qty_e2:
+                raise Contradiction(
+                    Reason.ORDER_FILLS_FELL,
+                    told.order_id,
+                    f"order {row.order.order_id} is said to be filled for "
+                    f"{told.fill_qty_e2 / 100:g} contracts, its fills are "
+                    f"{row.booked_qty_e2 / 100:g}",
+                    told=checking.plain(told),
+                    held={"booked_qty_e2": row.booked_qty_e2},
+                )
+            await booking.book_order(tx, self._account, told, now_us=self._clock.market_us())
+
+    async def _book_fills(self, told: tuple[ExchangeFill, ...] | list[ExchangeFill]) -> None:
+        strangers = self._strangers | await self._strangers_of_before()
+        listed = {fill.fill_id: fill for fill in told}
+        waiting = [fill for name, fill in strangers.items() if name not in listed]
+        for fill in sorted([*told, *waiting], key=lambda each: each.at_us or 0):
+            await self.book_fill(fill, told_by=READ)
+        self._looked_at |= {Reason.FILL_OF_UNKNOWN_ORDER, Reason.FILLS_MISSING}
+        async with self._database.transaction() as tx:
+            missing = await external.missing_fills(tx, self._account)
+        for each in missing:
+            await self._raise(
+                Contradiction(
+                    Reason.FILLS_MISSING,
+                    str(each.order_id),
+                    f"order {each.order_id} is said to be filled for {each.filled_qty_e2 / 100:g} "
+                    f"contracts, shown are fills of {each.booked_qty_e2 / 100:g}",
+                    told={"filled_qty_e2": each.filled_qty_e2},
+                    held={"booked_qty_e2": each.booked_qty_e2},
+                )
+            )
+
+    async def _strangers_of_before(self) -> dict[str, ExchangeFill]:
+        """Return the disputed fills of unknown orders: their orders are asked for again."""
+        return {
+            each.subject: checking.fill_from(each.told)
+            for each in await self.doubts.settle()
+            if each.reason is Reason.FILL_OF_UNKNOWN_ORDER
+        }
 
     async def book_order(self, order: ExchangeOrder) -> None:
-        """Move an order of ours on to what the exchange tells."""
-        async with self._database.transaction() as tx:
-            await booking.book_order(tx, self._account, order, now_us=self._clock.market_us())
+        """Move an order of ours on to what the stream tells; frames may come late or out of order."""
+        await self._told(order, partial(self._book_order, order))
 
     async def book_fill(self, fill: ExchangeFill, *, told_by: str) -> None:
         """Book one fill; a stranger's order is looked up at the exchange first, to know whose it is."""
+        await self._told(fill, partial(self._book_fill, fill, told_by))
+
+    async def _book_fill(self, fill: ExchangeFill, told_by: str) -> None:
         async with self._database.transaction() as tx:
-            if await facts.has_fill(tx, self._account, fill.fill_id):
+            booked = await facts.booked_fill(tx, self._account, fill.fill_id)
+            if booked:
+                checking.check_same_fill(fill, booked)
                 return
+            opened_us = await external.opening_us(tx, self._account)
             known = await external.our_order(tx, self._account, fill.order_id, fill.client_order_id)
         client_order_id = fill.client_order_id
-        if known is None and client_order_id is None:
-            client_order_id = await self._client_order_id(fill.order_id)
+        if known is None:
+            if opened_us is None or (fill.at_us or opened_us + 1) <= opened_us:
+                return
+            client_order_id = await self._client_order_id(fill)
         async with self._database.transaction() as tx:
             is_new = await booking.book_fill(
                 tx,
@@ -121,10 +258,27 @@ class Reconciler:
                 client_order_id=client_order_id,
                 now_us=self._clock.market_us(),
             )
+        self._strangers.pop(fill.fill_id, None)
         if is_new:
             self._facts.inc(1, "fill", told_by)
             if told_by == STREAM:
                 await self._losses.look()
+
+    async def _client_order_id(self, fill: ExchangeFill) -> str:
+        """Return the client order id of a fill's order, which must be one that the exchange knows.
+
+        A fill that the stream alone tells of is looked at again until its order is known.
+        """
+        try:
+            return (await self._rest.order(fill.order_id)).client_order_id
+        except (KalshiRejected, InvalidValue) as error:
+            self._strangers[fill.fill_id] = fill
+            raise Contradiction(
+                Reason.FILL_OF_UNKNOWN_ORDER,
+                fill.fill_id,
+                f"fill {fill.fill_id} is of order {fill.order_id}, which is not known: {error}",
+                told=checking.plain(fill),
+            ) from error
 
     async def pulse(self) -> Pulse:
         """Return what is open now."""
@@ -137,104 +291,45 @@ class Reconciler:
             since_us = min(now_us, last_us or now_us) - LOOK_BACK_US
             return await external.oldest_open_us(tx, self._account, since_us)
 
-    async def _client_order_id(self, order_id: str) -> str | None:
-        try:
-            return (await self._rest.order(order_id)).client_order_id
-        except (KalshiRejected, InvalidValue):
-            return None
-
-    async def _settle(self, told: ExchangeSettlement, now_us: int) -> str:
+    async def _settle(self, told: ExchangeSettlement) -> None:
         async with self._database.transaction() as tx:
-            reason = await booking.book_settlement(tx, self._account, told, now_us=now_us)
-        if reason:
-            self._context.log.warning("settlement waits: %s", reason)
-        return reason
+            await booking.book_settlement(tx, self._account, told, now_us=self._clock.market_us())
 
-    async def _compare(self) -> None:
-        """Compare cash when nothing is in flight and the exchange's read is newer than our last act."""
-        before = await self.pulse()
-        if before.in_doubt:
+    async def _miss(
+        self,
+        fills: tuple[ExchangeFill, ...],
+        settlements: tuple[ExchangeSettlement, ...],
+        since_us: int,
+        as_of_us: int | None,
+    ) -> None:
+        """Raise what is booked and no longer listed, in the time that the lists cover for certain."""
+        if as_of_us is None:
             return
-        # How fresh reads are is asked first: the balance that is read after is at least as fresh.
-        as_of_us = await self._rest.as_of_us()
-        balance = await self._rest.balance()
+        self._looked_at.add(Reason.FACTS_VANISHED)
         async with self._database.transaction() as tx:
-            totals = await facts.lock_totals(tx, self._account)
-            after = await external.pulse(tx, self._account)
-            if totals is None or after != before or as_of_us <= after.last_action_us:
-                return
-            now_us = self._clock.market_us()
-            await external.record_balance(
-                tx,
-                self._account,
-                exchange_usd_e6=balance.cash_usd_e6,
-                ledger_usd_e6=totals.cash_usd_e6,
-                as_of_us=as_of_us,
-                at_us=now_us,
+            booked = await facts.facts_between(
+                tx, self._account, since_us + SECOND_US, as_of_us - SECOND_US
             )
-        difference = balance.cash_usd_e6 - totals.cash_usd_e6
-        self._difference.set(difference / 1e6)
-        await self._judge(difference, now_us)
-
-    async def _judge(self, difference_usd_e6: int, now_us: int) -> None:
-        """Halt entries when a difference has stood for 5 s; release our own halt when it is gone."""
-        if difference_usd_e6 == 0:
-            self._differs_since_us = None
-            if self._is_tripped is not False:
-                await self._trip(Trading.ACTIVE, "cash equals the exchange's", now_us)
-                self._is_tripped = False
-            return
-        if self._differs_since_us is None:
-            self._differs_since_us = now_us
-            await self._book_movements(now_us)
-        elif now_us - self._differs_since_us >= CONFIRM_US and not self._is_tripped:
-            reason = f"the exchange's cash differs from the books by ${difference_usd_e6 / 1e6:.6f}"
-            self._context.log.error("%s: no new entries until it is explained", reason)
-            await self._trip(Trading.NO_NEW_ENTRIES, reason, now_us)
-            self._is_tripped = True
-
-    async def _book_movements(self, now_us: int) -> None:
-        """Book deposits and withdrawals: the first thing that explains a difference.
-
-        One with a fee is left to a person: whether the fee is part of the amount is not documented.
-        """
-        opened_us = await self._opened_us()
-        for movement in (*await self._rest.deposits(), *await self._rest.withdrawals()):
-            at_us = movement.finalized_at_us
-            if movement.status != "applied" or at_us is None or at_us <= opened_us:
-                continue
-            if movement.fee_usd_e6:
-                self._context.log.warning("%s has a fee: book it by hand", movement.movement_id)
-                continue
-            sign = 1 if movement.kind == "deposit" else -1
-            async with self._database.transaction() as tx:
-                await facts.book_transfer(
-                    tx,
-                    self._account,
-                    f"{movement.kind}:{movement.movement_id}",
-                    sign * movement.amount_usd_e6,
-                    at_us=at_us,
-                    seen_us=now_us,
+        listed = ({each.fill_id for each in fills}, {each.ticker for each in settlements})
+        for kind, had, shown in zip(("fill", "settlement"), booked, listed, strict=True):
+            for name in sorted(had - shown):
+                await self._raise(
+                    Contradiction(
+                        Reason.FACTS_VANISHED,
+                        f"{kind} {name}",
+                        f"{kind} {name} is booked and no longer listed",
+                        told={"listed": len(shown)},
+                        held={kind: name},
+                    )
                 )
 
-    async def _opened_us(self) -> int:
-        async with self._database.transaction() as tx:
-            opened_us = await external.opening_us(tx, self._account)
-        assert opened_us is not None
-        return opened_us
 
-    async def _trip(self, state: Trading, reason: str, now_us: int) -> None:
-        async with self._database.transaction() as tx:
-            rows = await switches.switch_rows(tx, self._account)
-            held = next((row for row in rows if row.source == BREAKER), None)
-            if held is None and state is Trading.ACTIVE:
-                return
-            await switches.set_switch(
-                tx,
-                self._account,
-                BREAKER,
-                state,
-                reason=reason,
-                author=self._context.row.name,
-                at_us=now_us,
-            )
+def _impossible_freshness(as_of_us: int, now_us: int, newest_us: int) -> str:
+    """Return why reads cannot be as fresh as is said; empty if they can."""
+    if as_of_us > now_us + checking.CLOCKS_DIFFER_US:
+        return f"reads are said to be of {(as_of_us - now_us) // SECOND_US} s from now"
+    if as_of_us < now_us - checking.READS_LAG_US:
+        return f"reads are said to be {(now_us - as_of_us) // SECOND_US} s old"
+    if as_of_us < newest_us - checking.CLOCKS_DIFFER_US:
+        return f"reads are said to be {(newest_us - as_of_us) // SECOND_US} s older than before"
+    return ""
