@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "halt": "stop trading, or allow it again",
     "panic": "cancel all orders and close everything, with the key alone",
     "keys": "check an API key",
+    "simulate": "simulate trading hours under faults and judge the invariants",
     "version": "show the versions in use",
 }
 

@@ -69,3 +69,40 @@ OTHERS: Final = (
 """Redis is no part of the money's way: its loss is tried where snapshots are read."""
 
 NAMES: Final = (*REQUESTS, *FRAMES, *OTHERS)
+
+STATES: Final = ("none live", "created", "submitted", "unknown", "executed")
+"""What a fault can meet; "executed" is a fill that is not booked yet. Our orders never rest."""
+SHORT: Final = {"executed": "unbooked"}
+_BY_SERVICE: Final = (
+    "kill -9",
+    "frozen shortly",
+    "frozen past the lease",
+    "second copy",
+    "clock ahead",
+    "clock behind",
+)
+_ON_CREATE: Final = frozenset(name for name in REQUESTS if name.startswith("create"))
+_ON_CANCEL: Final = frozenset(name for name in REQUESTS if name.startswith("cancel"))
+
+
+def struck_names() -> list[str]:
+    """Return every name under which a strike is noted: some with the service that it meets."""
+    made = []
+    for name in NAMES:
+        made += [f"{name} {service}" for service in SERVICES] if name in _BY_SERVICE else [name]
+    return made
+
+
+def states_of(struck: str) -> tuple[str, ...]:
+    """Return the states in which a fault can meet an order."""
+    if struck in _ON_CREATE:
+        # The order that is on its way; it was marked submitted before its first byte left.
+        return ("submitted",)
+    if struck in _ON_CANCEL:
+        return ()
+    return STATES
+
+
+def cells() -> list[str]:
+    """Return every fault and order state that must be hit, as outcomes count them."""
+    return [f"{name} | {state}" for name in struck_names() for state in states_of(name)]

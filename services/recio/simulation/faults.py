@@ -10,6 +10,7 @@ from recio.exchange_simulator.faults import ArmedFrame, ArmedRequest
 from recio.simulation import catalogue
 from recio.simulation.plan import Strike
 from recio.simulation.stage import Slot, Stage
+from recio.simulation.watching import WatchedFaults
 
 LATE_SECONDS: Final = 3.0
 OUTAGE_SECONDS: Final = 8.0
@@ -27,8 +28,11 @@ LAG_MS: Final = 4_000
 class Faults:
     """What can be done to a stage. ``struck`` notes a fault and the account, "" for everybody."""
 
-    def __init__(self, stage: Stage, struck: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, stage: Stage, armed: WatchedFaults, struck: Callable[[str, str], None]
+    ) -> None:
         self._stage = stage
+        self._armed = armed
         self._struck = struck
         self.copies: list[Slot] = []
         self._deeds: dict[str, Callable[[Strike], None]] = {
@@ -57,17 +61,21 @@ class Faults:
         """Let a fault happen, or arm it for the next message that it fits."""
         if act.fault in catalogue.REQUESTS:
             method, path, fault, status = catalogue.REQUESTS[act.fault]
-            self._stage.gateway.faults.arm_request(
-                ArmedRequest(
-                    fault, act.number, method, path,
-                    status=status or 503, delay_seconds=LATE_SECONDS,
-                )
-            )  # fmt: skip
-        elif act.fault in catalogue.FRAMES:
-            kind, frame = catalogue.FRAMES[act.fault]
-            self._stage.gateway.faults.arm_frame(
-                ArmedFrame(kind, act.number, frame, act.account, delay_seconds=LATE_SECONDS)
+            request = ArmedRequest(
+                fault,
+                act.number,
+                method,
+                path,
+                status=status or 503,
+                delay_seconds=LATE_SECONDS,
             )
+            self._armed.name(request, act.fault)
+            self._armed.arm_request(request)
+        elif act.fault in catalogue.FRAMES:
+            kind, type_ = catalogue.FRAMES[act.fault]
+            frame = ArmedFrame(kind, act.number, type_, act.account, delay_seconds=LATE_SECONDS)
+            self._armed.name(frame, act.fault)
+            self._armed.arm_frame(frame)
         else:
             self._deeds[act.fault](act)
 

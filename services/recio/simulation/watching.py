@@ -76,18 +76,23 @@ POSTINGS: Final = (
 
 
 class WatchedFaults(FaultPlan):
-    """A fault plan that tells of each strike."""
+    """A fault plan that tells of each strike, by the name that the fault was armed under."""
 
     def __init__(self, struck: Callable[[str], None]) -> None:
         super().__init__()
         self._tell = struck
+        self._names: dict[int, str] = {}
+
+    def name(self, armed: ArmedRequest | ArmedFrame, name: str) -> None:
+        """Give an armed fault its name."""
+        self._names[id(armed)] = name
 
     def _use(
         self, armed: list[ArmedRequest] | list[ArmedFrame], one: ArmedRequest | ArmedFrame
     ) -> None:
         super()._use(armed, one)
         where = "request" if isinstance(one, ArmedRequest) else "frame"
-        self._tell(f"{where} {one.fault.value}")
+        self._tell(self._names.get(id(one), f"{where} {one.fault.value}"))
 
 
 class Watch:
@@ -227,7 +232,7 @@ class Watch:
             )
 
     def _touched(self, fault: str) -> tuple[str, ...]:
-        asked = self.sent[-1] if fault.startswith("request") and self.sent else None
+        asked = self.sent[-1] if fault.startswith(("request", "create")) and self.sent else None
         if asked is not None and asked.kind == "create":
             return ("by hand",) if asked.is_foreign else (asked.durable.order_state,)
         orders = self.samples[-1].orders if self.samples else ()

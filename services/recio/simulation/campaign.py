@@ -1,0 +1,193 @@
+"""Many seeds over several workers: resumable, counted, and failing ones made small.
+
+Each outcome is one line of the results file; a seed that stands there already is not played again.
+Workers are processes of their own with a fixed hash seed, so that a seed is one history anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+from threading import Lock, Thread
+from typing import Final
+
+import msgspec
+
+from recio.domain.errors import Broken
+from recio.simulation import catalogue
+from recio.simulation.plan import Plan
+from recio.simulation.run import Outcome
+from recio.simulation.worker import Reply
+
+_decoder: Final = msgspec.json.Decoder(Reply)
+_encoder: Final = msgspec.json.Encoder()
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}  # noqa: TID251 (a child's own)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "recio.simulation.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+        if self._line() != b"ready":
+            raise Broken("a worker did not start: see its message above")
+
+    def play(self, plan: Plan) -> Reply:
+        """Play a plan.
+
+        Raises:
+            Broken: the worker ended.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.write(_encoder.encode(plan) + b"\n")
+        self._process.stdin.flush()
+        return _decoder.decode(self._line())
+
+    def _line(self) -> bytes:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise Broken(f"a worker ended with status {self._process.wait()}")
+        return line.rstrip()
+
+    def close(self) -> None:
+        """End it; its database goes with it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+@dataclass(slots=True)
+class Tally:
+    """The sums over outcomes."""
+
+    seeds: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    hits: Counter[str] = field(default_factory=Counter)
+    failed: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Add one outcome."""
+        self.seeds += 1
+        for name in ("intents", "orders", "fills", "settlements", "commits", "requests", "steps"):
+            self.counts[name] += getattr(outcome, name)
+        self.hits.update(outcome.hits)
+        if outcome.violations:
+            self.failed[outcome.seed] = outcome.violations
+
+    def empty_cells(self) -> list[str]:
+        """Return every fault by order state that can happen and was not hit."""
+        return [cell for cell in catalogue.cells() if not self.hits[cell]]
+
+    def table(self) -> list[str]:
+        """Return hits of fault by order state as lines."""
+        names = [catalogue.SHORT.get(one, one) for one in catalogue.STATES]
+        width = max(len(one) for one in catalogue.struck_names()) + 2
+        lines = [" " * width + "".join(f"{name:>12}" for name in names)]
+        for fault in catalogue.struck_names():
+            cells = (self._cell(fault, state) for state in catalogue.STATES)
+            lines.append(f"{fault:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
+        return lines
+
+    def _cell(self, fault: str, state: str) -> str:
+        number = self.hits[f"{fault} | {state}"]
+        is_possible = state in catalogue.states_of(fault)
+        return str(number) if number else ("EMPTY" if is_possible else "")
+
+
+class Pool:
+    """Plays plans over workers that take the next one whenever they are free."""
+
+    def __init__(self, plans: Iterable[Plan], jobs: int) -> None:
+        self._plans = iter(plans)
+        self._jobs = jobs
+        self._lock = Lock()
+        self._done: Queue[tuple[Plan, Reply] | BaseException | None] = Queue()
+
+    def replies(self) -> Iterator[tuple[Plan, Reply]]:
+        """Yield each plan with its reply, as they come.
+
+        Raises:
+            Broken: a worker ended.
+        """
+        for _ in range(self._jobs):
+            Thread(target=self._work, daemon=True).start()
+        left = self._jobs
+        while left:
+            got = self._done.get()
+            if isinstance(got, BaseException):
+                raise got
+            if got is None:
+                left -= 1
+            else:
+                yield got
+
+    def _work(self) -> None:
+        try:
+            with closing(Worker()) as worker:
+                while (plan := self._next()) is not None:
+                    self._done.put((plan, worker.play(plan)))
+            self._done.put(None)
+        except BaseException as error:  # noqa: BLE001 (handed to whoever waits)
+            self._done.put(error)
+
+    def _next(self) -> Plan | None:
+        with self._lock:
+            return next(self._plans, None)
+
+
+def read_results(path: Path) -> Iterator[Outcome]:
+    """Return the outcomes of a results file; a half-written last line is left out."""
+    if not path.exists():
+        return
+    decoder = msgspec.json.Decoder(Outcome)
+    for line in path.read_bytes().splitlines():
+        try:
+            yield decoder.decode(line)
+        except msgspec.MsgspecError:
+            continue
+
+
+def shrink(worker: Worker, plan: Plan, tell: Callable[[str], None]) -> Plan:
+    """Return a plan with as few acts as possible that still breaks something."""
+    size = max(len(plan.acts) // 2, 1)
+    while True:
+        smaller = _without_some(worker, plan, size)
+        if smaller is not None:
+            plan = smaller
+            tell(f"  {len(plan.acts)} acts still fail")
+            size = min(size, max(len(plan.acts) // 2, 1))
+        elif size > 1:
+            size //= 2
+        else:
+            return plan
+
+
+def _without_some(worker: Worker, plan: Plan, size: int) -> Plan | None:
+    for start in range(0, len(plan.acts), size):
+        acts = (*plan.acts[:start], *plan.acts[start + size :])
+        candidate = msgspec.structs.replace(plan, acts=acts)
+        reply = worker.play(candidate)
+        if reply.error or (reply.outcome is not None and reply.outcome.violations):
+            return candidate
+    return None
+
+
+def command_for(seed: int, faults: Sequence[str]) -> str:
+    """Return the command that plays a seed again."""
+    named = "" if tuple(faults) == catalogue.NAMES else f" --faults '{','.join(faults)}'"
+    return f"recio simulate --first-seed {seed} --seeds 1{named}"
