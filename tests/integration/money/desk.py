@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
@@ -29,7 +29,14 @@ from recio.adapters.kalshi.errors import (
     KalshiRejected,
     OutcomeUnknown,
 )
-from recio.adapters.kalshi.model import CancelReply, ExchangeOrder, NewOrder, OrderRef, OrderReply
+from recio.adapters.kalshi.model import (
+    CanceledItem,
+    ExchangeOrder,
+    ItemError,
+    NewOrder,
+    OrderRef,
+    OrderReply,
+)
 from recio.adapters.kalshi.rest_orders import PreparedOrder
 from recio.adapters.postgres import config
 from recio.adapters.postgres.database import SteppedDatabase
@@ -85,6 +92,7 @@ class ScriptedExchange:
     """
 
     ahead = None
+    most_cancels = 50
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -157,12 +165,18 @@ class ScriptedExchange:
         as_of_us = self.clock.market_us() - self.lag_us
         return [o for name, o in self.orders_by_id.items() if self.shown_from[name] <= as_of_us]
 
-    async def orders(self, *, ticker: str, min_us: int) -> tuple[ExchangeOrder, ...]:
+    async def orders(
+        self, *, ticker: str | None = None, min_us: int = 0, status: str | None = None
+    ) -> tuple[ExchangeOrder, ...]:
         """List orders, as old as reads are here."""
         self.point("list")
         self.listed += 1
         assert min_us < self.clock.market_us()
-        return tuple(order for order in self._shown() if order.ticker == ticker)
+        return tuple(
+            order
+            for order in self._shown()
+            if ticker in (None, order.ticker) and status in (None, order.status)
+        )
 
     async def order(self, order_id: str) -> ExchangeOrder:
         """Return one order."""
@@ -176,10 +190,13 @@ class ScriptedExchange:
         self.point("as of")
         return self.clock.market_us() - self.lag_us
 
-    async def cancel_order(self, order: OrderRef) -> CancelReply:
-        """Cancel."""
-        self.canceled.append(order.order_id)
-        raise KalshiRejected(404, "not_found", "it is over")
+    async def cancel_orders(self, orders: Sequence[OrderRef]) -> tuple[CanceledItem, ...]:
+        """Cancel; nothing rests here."""
+        gone = ItemError(code="not_found", message="it is over")
+        self.canceled += [order.order_id for order in orders]
+        return tuple(
+            CanceledItem(order_id=order.order_id, reply=None, error=gone) for order in orders
+        )
 
 
 def fill(filled_e2: int | None = None, *, remaining_e2: int = 0) -> Answer:
@@ -278,6 +295,7 @@ class PointedDatabase:
         self._inner = inner
         self._point = point
         self.poll_seconds = inner.poll_seconds
+        self.settle_seconds = inner.settle_seconds
         self.session_pid = inner.session_pid
 
     @asynccontextmanager
@@ -307,6 +325,7 @@ class Desk:
         self.exchange = ScriptedExchange(self.clock)
         self._url = database_url
         self._ports: list[Database] = []
+        self.processes: list[Process] = []
         self.scene = Scene(self._port("postgres"), self.login(account), account)
         self.scene.clock = self.clock  # type: ignore[assignment]
 
@@ -324,7 +343,7 @@ class Desk:
         """Make the account and run a script in virtual time."""
 
         async def main() -> Any:
-            await make_account(self.scene)
+            await self.open()
             try:
                 return await script()
             finally:
@@ -339,9 +358,18 @@ class Desk:
         finally:
             self.loop.close()
 
+    def client(self) -> Any:
+        """Return what a process reaches the exchange by."""
+        return self.exchange
+
+    async def open(self) -> None:
+        """Make the account."""
+        await make_account(self.scene)
+
     def process(self, *, point: Point | None = None) -> Process:
         """Start an executor with a session of its own."""
-        return Process(self, point=point)
+        self.processes.append(Process(self, point=point))
+        return self.processes[-1]
 
     async def outcome(self, order_id: UUID) -> tuple[str, int]:
         """Return where an order stands, and how much of it is filled."""
@@ -379,7 +407,8 @@ class Process:
             database = PointedDatabase(self._port, lambda: self._reach)
             desk.exchange.point = self._reach
         made = context("trade_executor", database, desk.clock, desk.scene.account)  # type: ignore[arg-type]
-        self.executor = Executor(made, desk.scene.account, desk.exchange)  # type: ignore[arg-type]
+        self.rest = desk.client()
+        self.executor = Executor(made, desk.scene.account, self.rest)
         self.service = self.executor.service()
         self.before = set(asyncio.all_tasks())
         self.tasks = [

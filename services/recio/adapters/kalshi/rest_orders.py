@@ -180,6 +180,11 @@ class OrderCalls(Caller):
         )
         return await self._change(call, wire_orders.created_batch)
 
+    @property
+    def most_cancels(self) -> int:
+        """How many orders one batch can cancel: it must fit into the write bucket as a whole."""
+        return self.budget.most(Lane.CANCEL) // CANCEL_COST
+
     async def cancel_orders(
         self, orders: Sequence[model.OrderRef]
     ) -> tuple[model.CanceledItem, ...]:

@@ -135,6 +135,16 @@ async def claim(
     return Claim(bool(claimed), effective(switches.switches_of(switch)))
 
 
+async def is_holder(tx: Transaction, account: str, epoch: int) -> bool:
+    """Whether ``epoch`` still holds the executor's lease, and goes on to until the transaction ends."""
+    row = await tx.fetch_one(
+        "SELECT 1 FROM trading.leases WHERE account = %s AND service = 'trade_executor' "
+        "AND epoch = %s FOR SHARE",
+        *(account, epoch),
+    )
+    return row is not None
+
+
 async def left_to_sell_e2(tx: Transaction, row: OrderRow) -> int:
     """Return what an exit's trade still holds that no other exit may sell, with the account locked.
 

@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from recio.adapters.kalshi.errors import KalshiRejected
-from recio.adapters.kalshi.model import OrderRef
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.postgres import leases, orders
 from recio.adapters.postgres.orders import OrderRow
+from recio.apps.trade_executor.canceling import STANDS, Canceler
 from recio.apps.trade_executor.resolving import Verdict, resolve
 from recio.apps.trade_executor.sending import Outcome, Sender
+from recio.apps.trade_executor.sight import SeenDatabase
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.orders import OrderState
-from recio.domain.switches import cancels_resting
+from recio.domain.switches import Effective, cancels_resting
 from recio.runtime.service import Readiness, Service, ServiceContext
 from recio.runtime.wake import Wake
 
 RENEW_SECONDS = 3.0
 RESOLVE_SECONDS = 1.0
 RETRY_SECONDS = 0.5
-IN_DOUBT = frozenset({OrderState.SUBMITTED, OrderState.UNKNOWN})
-RESTING = frozenset({OrderState.RESTING, OrderState.PARTIALLY_FILLED})
+AWAY_SECONDS = 4.5
+"""Silence of the database after which what rests is canceled: 5 s at the most after it went."""
 
 
 class Executor:
     """The fenced singleton of one account."""
 
     def __init__(self, context: ServiceContext, account: str, rest: KalshiRest) -> None:
+        self._seen = SeenDatabase(context.database, context.clock)
+        context = replace(context, database=self._seen)
         self._context = context
         self._account = account
         self._rest = rest
-        self._sender = Sender(context, rest)
+        self._canceler = Canceler(
+            context, rest, ended=self._record_end, acknowledged=self._record_acknowledged
+        )
+        self._sender = Sender(context, rest, heard=self._canceler.standing.heard)
         self._holder = context.ids.fresh()
         self._epoch: int | None = None
         self._is_recovered = False
+        self._is_away = False
         self._busy: dict[UUID, asyncio.Task[object]] = {}
         self._failed: BaseException | None = None
         self._wake = Wake(context.database, "orders", "switches", account=account)
@@ -59,13 +66,13 @@ class Executor:
         if self._failed is not None:
             # Work on an order met what must not be. Starting again recovers it.
             raise self._failed
-        if self._epoch is None:
-            self._say("another copy holds the lease")
+        if self._epoch is None or self._is_away:
+            self._say("the database is away" if self._is_away else "another copy holds the lease")
             await self._renew()
         if self._epoch is None:
             return
         if not self._is_recovered:
-            await self._doubt_what_was_claimed()
+            await self._recover(self._epoch)
             self._is_recovered = True
         await self._work(self._epoch)
         self._say("")
@@ -91,31 +98,61 @@ class Executor:
             )
         if epoch != self._epoch:
             self._context.log.info("lease epoch is %s, was %s", epoch, self._epoch)
-            self._epoch, self._is_recovered = epoch, False
+            self._epoch, self._is_recovered, self._is_away = epoch, False, False
+            self._canceler.standing.clear()
+            self._canceler.leave()
             self._wake.now()
 
-    async def _doubt_what_was_claimed(self) -> None:
-        """Whatever an earlier holder had claimed may be at the exchange: nobody here knows."""
-        assert self._epoch is not None
+    async def watch(self) -> None:
+        """Cancel what rests, from memory, when the database has been silent for too long."""
+        clock = self._context.clock
+        while True:
+            silent_s = self._seen.silent_seconds
+            if silent_s < AWAY_SECONDS:
+                await clock.sleep_wall(AWAY_SECONDS - silent_s)
+                continue
+            if self._epoch is not None and not self._is_away:
+                self._is_away, self._is_recovered = True, False
+                self._say("the database is away")
+                self._context.log.error("no word from the database for %.1f s", silent_s)
+                self._canceler.clear(clock.market_us())
+            self._wake.now()
+            await clock.sleep_wall(RETRY_SECONDS)
+
+    async def _recover(self, epoch: int) -> None:
+        """Reconcile before anything is sent: whatever was claimed or rested may have gone on.
+
+        What an earlier holder had claimed may be at the exchange: nobody here knows.
+        """
         doubt = Outcome(OrderState.UNKNOWN, "unknown", reason="its sender is gone")
         async with self._context.database.transaction() as tx:
             held = await orders.open_orders(tx, self._account)
         for row in held:
             if row.order.state is OrderState.SUBMITTED and row.order.order_id not in self._busy:
-                await self._sender.record_outcome(row, self._epoch, doubt)
+                await self._sender.record_outcome(row, epoch, doubt)
+        self._is_away = False
+        try:
+            await self._canceler.look(row for row in held if row.order.state in STANDS)
+        except Rejected as error:
+            raise Unavailable(f"cannot reconcile yet: {error}") from error
 
     async def _work(self, epoch: int) -> None:
         """Send what waits; resolve what is in doubt; cancel what rests if the switch says so."""
         async with self._context.database.transaction() as tx:
             work = await orders.work(tx, self._account)
+            if self._is_away:
+                return  # It hung for seconds: reconcile first.
             # Started before this transaction ends: that end is a round trip that none needs.
             for row in work.waiting:
                 self._start(row, self._sender.send(row, epoch))
+        self._canceler.standing.read(work.held)
+        if cancels_resting(work.switch.state):
+            self._canceler.clear(_since_us(work.switch))
+        else:
+            self._canceler.leave()
         for row in work.held:
             if row.order.state is OrderState.UNKNOWN:
                 self._start(row, self._settle_doubt(row, epoch))
-            elif row.order.state in RESTING and cancels_resting(work.switch.state):
-                await self._cancel(row)
 
     def _start(self, row: OrderRow, work: Coroutine[Any, Any, object]) -> None:
         """Start work on an order, unless somebody here is at it."""
@@ -142,31 +179,40 @@ class Executor:
         """Look for an order in doubt until it is found or provably absent."""
         while self._epoch == epoch:
             try:
-                outcome = await resolve(self._rest, self._context.clock, row)
-            except (Unavailable, Rejected) as error:
-                self._context.log.warning("cannot resolve %s yet: %s", row.order.order_id, error)
-                outcome = Verdict.NOT_KNOWN_YET
-            if isinstance(outcome, Outcome):
-                await self._sender.record_outcome(row, epoch, outcome)
-                return
-            if outcome is Verdict.SEND_AGAIN:
-                self._context.log.info("exit %s never arrived", row.order.order_id)
-                if await self._sender.send(row, epoch) is not OrderState.UNKNOWN:
+                if await self._is_settled(row, epoch):
                     return
+            except Rejected as error:
+                self._context.log.warning("cannot resolve %s: %s", row.order.order_id, error)
             await self._context.clock.sleep_wall(RESOLVE_SECONDS)
 
-    async def _cancel(self, row: OrderRow) -> None:
-        assert row.order.exchange_order_id is not None
-        ref = OrderRef(
-            order_id=row.order.exchange_order_id,
-            ticker=row.order.market_ticker,
-            exchange_index=row.order.exchange_index,
-        )
+    async def _is_settled(self, row: OrderRow, epoch: int) -> bool:
+        """Look once; return whether anything came of it.
+
+        Raises:
+            Unavailable: the database did not take what was found.
+        """
         try:
-            await self._rest.cancel_order(ref)
-        except KalshiRejected as error:
-            # 404: it is over already. Its end arrives on the private stream or by reconciliation.
-            self._context.log.info("cancel of %s: %s", row.order.order_id, error)
+            outcome = await resolve(self._rest, self._context.clock, row)
+        except Unavailable as error:
+            self._context.log.warning("cannot resolve %s yet: %s", row.order.order_id, error)
+            return False
+        if isinstance(outcome, Outcome):
+            self._canceler.standing.heard(row, outcome)
+            await self._sender.record_outcome(row, epoch, outcome)
+            return True
+        if outcome is Verdict.NOT_KNOWN_YET:
+            return False
+        self._context.log.info("exit %s never arrived", row.order.order_id)
+        return await self._sender.send(row, epoch) is not OrderState.UNKNOWN
+
+    async def _record_end(self, row: OrderRow, outcome: Outcome) -> None:
+        # While the database is away nothing can be written: its return reconciles.
+        if self._epoch is not None and not self._is_away:
+            await self._sender.record_outcome(row, self._epoch, outcome)
+
+    async def _record_acknowledged(self, rows: Sequence[OrderRow]) -> None:
+        if self._epoch is not None and not self._is_away:
+            await self._sender.record_acknowledged(rows, self._epoch)
 
     async def sign_ahead(self) -> None:
         """Sign while the gate is still deciding: an RSA signature takes as long as a transaction."""
@@ -192,11 +238,18 @@ class Executor:
                 self._intents.listen,
                 self.run,
                 self.renew,
+                self.watch,
+                self._canceler.run,
                 self.sign_ahead,
             ),
             readiness=lambda: Readiness(is_ready=not self._problem, reason=self._problem),
             drain=self.drain,
         )
+
+
+def _since_us(switch: Effective) -> int:
+    """Return when the book was last told to be cleared."""
+    return max(row.changed_at_us for row in switch.rows if cancels_resting(row.state))
 
 
 def build(context: ServiceContext) -> Service:

@@ -7,6 +7,7 @@ right before the first byte, so that a copy that wakes up does not even try.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from recio.adapters.kalshi.errors import KalshiRejected, OutcomeUnknown
@@ -62,11 +63,21 @@ class Outcome:
         return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
+_ON_THE_WIRE = Outcome(OrderState.SUBMITTED, "submitted")
+
+
 class Sender:
     """Sends the orders of one account under one epoch."""
 
-    def __init__(self, context: ServiceContext, rest: KalshiRest) -> None:
+    def __init__(
+        self,
+        context: ServiceContext,
+        rest: KalshiRest,
+        *,
+        heard: Callable[[OrderRow, Outcome], None],
+    ) -> None:
         self._context = context
+        self._heard = heard
         self._database: Database = context.database
         self._clock = context.clock
         self._rest = rest
@@ -135,7 +146,11 @@ class Sender:
 
     async def _submit(self, row: OrderRow, epoch: int, prepared: PreparedOrder) -> OrderState:
         started_us = self._clock.wall_us()
-        outcome = self._stale(row, prepared) or await self._answered(row, prepared)
+        outcome = self._stale(row, prepared)
+        if outcome is None:
+            self._heard(row, _ON_THE_WIRE)
+            outcome = await self._answered(row, prepared)
+        self._heard(row, outcome)
         state = await self.record_outcome(row, epoch, outcome)
         self._latency.observe((self._clock.wall_us() - started_us) / 1e6)
         self._sent.inc(1, outcome.kind)
@@ -188,6 +203,15 @@ class Sender:
                 return held.order.state
             await self._record(tx, row, outcome.kind, outcome.body(), epoch)
         return state
+
+    async def record_acknowledged(self, rows: Sequence[OrderRow], epoch: int) -> None:
+        """Write that the exchange has taken the cancels of these orders; their ends are another fact."""
+        if not rows:
+            return
+        async with self._database.transaction() as tx:
+            if await orders.is_holder(tx, rows[0].order.account, epoch):
+                for row in rows:
+                    await self._record(tx, row, "cancel_acknowledged", {}, epoch)
 
     async def _end(self, row: OrderRow, epoch: int, reason: str) -> OrderState:
         """End an order that does not go out."""
@@ -252,6 +276,13 @@ def _of_reply(row: OrderRow, reply: OrderReply) -> Outcome:
             OrderState.UNKNOWN,
             "unknown",
             reason="the reply does not say how much was filled",
+            exchange_order_id=reply.order_id,
+        )
+    if reply.fill_qty_e2 > row.order.qty_e2:
+        return Outcome(
+            OrderState.UNKNOWN,
+            "unknown",
+            reason=f"the reply says {reply.fill_qty_e2} of {row.order.qty_e2} e-2 were filled",
             exchange_order_id=reply.order_id,
         )
     # What must be filled at once never rests, whatever the reply calls the rest of it.

@@ -1,0 +1,153 @@
+"""The executor's surroundings with the real paper exchange behind a wire that takes its time.
+
+Nothing but the executor runs: no account sync tells it of fills or ends. What a person does at the
+exchange goes past the executor with the same key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+import msgspec
+from tests.integration.money.desk import Desk, TwoTimes
+from tests.unit.exchange_simulator import builders
+from tests.unit.exchange_simulator.builders import CLOSE_US, LOW
+
+from recio.adapters.kalshi.budget import Budget
+from recio.adapters.kalshi.model import NewOrder, TimeInForce
+from recio.adapters.kalshi.rest import KalshiRest
+from recio.adapters.kalshi.signing import RequestSigner
+from recio.adapters.postgres import status
+from recio.domain.orders import BookSide
+from recio.domain.units import SECOND_US
+from recio.exchange_simulator.core.state import Config
+from recio.exchange_simulator.gateway import Gateway
+from recio.exchange_simulator.memory import MemoryHttp
+from recio.runtime.ids import SeededIds
+
+HALF_TRIP_S = 0.04
+_names = count(1)
+
+COPIES = """
+INSERT INTO trading.orders (order_id, trade_id, intent_id, account, attempt, market_ticker,
+    event_ticker, purpose, book_side, yes_price_e4, qty_e2, time_in_force, is_reduce_only,
+    exchange_index, state, reserved_usd_e6, valid_until, created_at, changed_at)
+SELECT md5(o.order_id::text || n)::uuid, o.trade_id, o.intent_id, o.account, n, o.market_ticker,
+    o.event_ticker, o.purpose, o.book_side, 1000, 100, 'good_till_canceled', false,
+    o.exchange_index, 'created', o.reserved_usd_e6, o.created_at + interval '5 minutes',
+    o.created_at, o.created_at
+  FROM trading.orders o, generate_series(%s::integer, %s::integer) n WHERE o.order_id = %s
+"""
+
+
+class Wire:
+    """HTTP to the exchange with a way there and a way back; keeps what was asked and answered."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self.log = []
+
+    async def request(self, method, target, headers, body=b"", *, timeout_s):
+        """Send one request."""
+        await asyncio.sleep(HALF_TRIP_S)
+        reply = await self._inner.request(method, target, headers, body, timeout_s=timeout_s)
+        self.log.append((method, target.partition("?")[0].removeprefix("/trade-api/v2"), reply))
+        await asyncio.sleep(HALF_TRIP_S)
+        return reply
+
+    async def close(self):
+        """Do nothing."""
+
+    def times(self, method, path):
+        """Return how often an endpoint was asked."""
+        return sum((one[0], one[1]) == (method, path) for one in self.log)
+
+    def statuses(self, code):
+        """Return how many answers had a status."""
+        return sum(one[2].status == code for one in self.log)
+
+
+class Venue(Desk):
+    """An account at the paper exchange, in virtual time."""
+
+    def __init__(self, database_url, account, **config):
+        super().__init__(database_url, account)
+        start_us = CLOSE_US - 600 * SECOND_US
+        self.clock = self.scene.clock = TwoTimes(self.loop, start_us)
+        settings = {"tier": "Basic", "has_history": True} | config
+        self.venue = builders.exchange(Config(**settings))
+        self.venue.fresh = SeededIds("exchange").fresh
+        self.venue.advance(start_us)
+        self.gateway = Gateway(self.venue, self.clock)
+        self.wire = Wire(MemoryHttp(self.gateway))
+        self.signer = None
+
+    async def open(self):
+        """Make the account on both sides."""
+        body = {
+            "account": self.scene.account,
+            "initial_balance_dollars": "1000",
+            "key_type": "ed25519",
+        }
+        made = await MemoryHttp(self.gateway).request(
+            "POST", "/admin/accounts", {}, msgspec.json.encode(body), timeout_s=1
+        )
+        key = msgspec.json.decode(made.body)
+        self.signer = RequestSigner(key["api_key_id"], key["private_key"])
+        async with self.scene.owner.transaction() as tx:
+            await status.set_account_login(tx, self.scene.account, None)
+        await self.scene.apply()
+        await self.scene.open_books()
+        await self.scene.list_market(LOW)
+
+    def client(self):
+        """Return a client with a budget of its own, as every process has."""
+        return KalshiRest(self.wire, self.signer, self.clock, Budget(self.clock))
+
+    async def enter(self, **changes):
+        """Let the gate accept an entry in the exchange's market; return its order."""
+        trade_id = await self.scene.enter(**{"market_ticker": LOW} | changes)
+        return await self.scene.entry_order(trade_id)
+
+    async def rest_orders(self, number):
+        """Let the running executor place so many orders that rest."""
+        first = await self.enter()
+        for start in range(2, number + 2, 4):
+            last = min(start + 3, number + 1)
+            async with self.scene.owner.transaction() as tx:
+                await tx.execute(COPIES, start, last, first)
+            self.executor_wakes()
+            await asyncio.sleep(1)
+
+    def executor_wakes(self):
+        """Wake every executor: the owner's writes are heard by nobody here."""
+        for process in self.processes:
+            process.executor._wake.now()
+
+    @property
+    def own(self):
+        """The account's orders at the exchange."""
+        return self.venue.state.orders_of.get(self.scene.account, [])
+
+    def resting(self):
+        """Return the account's orders that rest at the exchange."""
+        return [order for order in self.own if order.is_resting]
+
+    async def by_hand(self, number=1, *, price_e4=1000):
+        """Place orders that rest, as a person does with the same key."""
+        for _ in range(number):
+            reply = await KalshiRest(
+                MemoryHttp(self.gateway), self.signer, self.clock, Budget(self.clock)
+            ).create_order(
+                NewOrder(
+                    ticker=LOW,
+                    book_side=BookSide.BID,
+                    qty_e2=100,
+                    yes_price_e4=price_e4,
+                    client_order_id=f"hand-{next(_names)}",
+                    time_in_force=TimeInForce.GOOD_TILL_CANCELED,
+                    exchange_index=2,
+                )
+            )
+            assert reply.remaining_qty_e2 == 100
