@@ -35,6 +35,8 @@ Label = Annotated[str, msgspec.Meta(max_length=256)]
 Small = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
 """A number of things: a shard, a subaccount, tokens; -1 is how "none" may be written."""
 
+_MAX_DIGITS: Final = 24
+_EXPONENTS: Final = range(-20, 12)
 _LATEST_US: Final = 4_102_444_800_000_000  # 2100-01-01: a later time is in another unit.
 
 
@@ -149,11 +151,13 @@ def number_e6(number: Decimal | None) -> int | None:
     """
     if number is None:
         return None
-    if not number.is_finite() or abs(number) > 10**12:
-        raise InvalidValue(f"expected a number, received {number}")
+    # Asked before anything is computed: a huge exponent overflows, too many digits are rounded.
+    is_moderate = number.is_finite() and number.adjusted() in _EXPONENTS
+    if not is_moderate or len(number.as_tuple().digits) > _MAX_DIGITS:
+        raise InvalidValue(f"expected a number, received {number!s:.60}")
     scaled = number * 1_000_000
     if scaled != scaled.to_integral_value():
-        raise InvalidValue(f"expected at most six decimal places, received {number}")
+        raise InvalidValue(f"expected at most six decimal places, received {number!s:.60}")
     return int(scaled)
 
 

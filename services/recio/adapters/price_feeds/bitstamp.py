@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from recio.adapters.price_feeds.feed import Reconnect, decode, price_usd_e6
+from recio.adapters.price_feeds.feed import Reconnect, believable_us, decode, price_usd_e6
 from recio.domain.errors import InvalidValue
 from recio.domain.units import SECOND_US
 
@@ -68,7 +68,7 @@ class Bitstamp:
 def _at_us(trade: _Trade) -> int | None:
     micros, seconds = trade.microtimestamp, trade.timestamp
     if micros.isdecimal() and micros.isascii() and len(micros) <= _DIGITS:
-        return int(micros)
+        return believable_us(int(micros))
     if seconds.isdecimal() and seconds.isascii() and len(seconds) <= _DIGITS:
-        return int(seconds) * SECOND_US
+        return believable_us(int(seconds) * SECOND_US)
     return None

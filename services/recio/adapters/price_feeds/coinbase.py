@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from recio.adapters.price_feeds.feed import Reconnect, decode, price_usd_e6
+from recio.adapters.price_feeds.feed import LATEST_US, Reconnect, decode, price_usd_e6, time_us
 from recio.domain import units
 from recio.domain.errors import InvalidValue, Unavailable
 from recio.domain.units import MINUTE_US, SECOND_US
@@ -66,8 +66,7 @@ class Coinbase:
             raise Reconnect(f"coinbase refused: {said.message} {said.reason}")
         if said.type != "ticker" or said.product_id != self._product:
             return ()
-        at_us = units.parse_time_us(said.time) if said.time else None
-        return ((price_usd_e6(said.price), at_us),)
+        return ((price_usd_e6(said.price), time_us(said.time)),)
 
 
 class CoinbaseCandles:
@@ -119,6 +118,14 @@ def product(symbol: str) -> str:
 
 
 def _minute(row: list[Decimal]) -> tuple[int, int]:
-    if len(row) < 5 or row[0] % 60:  # noqa: PLR2004  (start, low, high, open, close; whole minutes)
-        raise InvalidValue(f"expected a candle of one minute, received {row}")
+    # Start, low, high, open, close.
+    if len(row) < 5 or not _is_minute(row[0]):  # noqa: PLR2004
+        raise InvalidValue(f"expected a candle of one minute, received {row!s:.200}")
     return int(row[0]) * SECOND_US + MINUTE_US, price_usd_e6(row[4])
+
+
+def _is_minute(seconds: Decimal) -> bool:
+    if not (seconds.is_finite() and 0 < seconds < LATEST_US // SECOND_US):
+        return False
+    whole = int(seconds)
+    return whole == seconds and not whole % 60

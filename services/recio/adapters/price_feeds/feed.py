@@ -194,13 +194,43 @@ def price_usd_e6(value: str | Decimal) -> int:
         InvalidValue: not a number, not above 0, or absurd.
     """
     try:
-        price = units.round_usd_e6(value if isinstance(value, str) else f"{value:f}")
+        price = units.round_usd_e6(value if isinstance(value, str) else _written(value))
     except ValueError as error:
-        raise InvalidValue(f"expected a price in dollars, received {value!r}") from error
+        raise InvalidValue(f"expected a price in dollars, received {value!s:.60}") from error
     if not 0 < price < MOST_USD_E6:
-        raise InvalidValue(f"expected a price above 0 dollars, received {value!r}")
+        raise InvalidValue(f"expected a price above 0 dollars, received {value!s:.60}")
     return price
 
 
+def _written(number: Decimal) -> str:
+    # Asked before it is written out: an exponent of a billion would be a billion digits.
+    if not number.is_finite() or number.adjusted() not in _EXPONENTS:
+        raise InvalidValue(f"expected a number, received {number!s:.60}")
+    return f"{number:f}"
+
+
+def time_us(text: str) -> int | None:
+    """Return a venue's time; None where it tells none.
+
+    Raises:
+        InvalidValue: not a time, or not of our age.
+    """
+    return believable_us(units.parse_time_us(text)) if text else None
+
+
+def believable_us(at_us: int) -> int:
+    """Return a time of our age as it is.
+
+    Raises:
+        InvalidValue: before 1970, or so late that it is in another unit.
+    """
+    if not 0 < at_us < LATEST_US:
+        raise InvalidValue(f"expected a time between 1970 and 2100, received {at_us} us since 1970")
+    return at_us
+
+
+_EXPONENTS: Final = range(-20, 12)
+LATEST_US: Final = 4_102_444_800_000_000
+"""2100-01-01: a later time is in another unit."""
 MOST_USD_E6: Final = 10**14
 """A hundred million dollars: no coin of ours has such a price."""

@@ -13,8 +13,7 @@ from typing import Final
 
 import msgspec
 
-from recio.adapters.price_feeds.feed import Reconnect, decode, price_usd_e6
-from recio.domain import units
+from recio.adapters.price_feeds.feed import Reconnect, decode, price_usd_e6, time_us
 
 WEBSOCKET_URL: Final = "wss://ws.kraken.com"
 SOURCE: Final = "kraken"
@@ -70,9 +69,10 @@ class Kraken:
 
 
 def _price(row: _Row) -> Sequence[tuple[int, int | None]]:
-    at_us = units.parse_time_us(row.timestamp) if row.timestamp else None
-    if row.bid and row.ask and row.bid <= row.ask:
-        middle = (price_usd_e6(row.bid) + price_usd_e6(row.ask)) // 2
-        return ((middle, at_us),)
+    at_us = time_us(row.timestamp)
+    if row.bid and row.ask:
+        bid, ask = price_usd_e6(row.bid), price_usd_e6(row.ask)
+        if bid <= ask:
+            return (((bid + ask) // 2, at_us),)
     # A crossed or one-sided quote says nothing; the last trade is at least a fact.
     return ((price_usd_e6(row.last), at_us),) if row.last else ()

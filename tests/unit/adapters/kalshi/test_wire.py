@@ -351,7 +351,9 @@ def test_an_index_value_beyond_belief_is_not_known():
     assert wire_markets.market(body(said)).expiration_value_usd_e6 is None
 
 
-@pytest.mark.parametrize("time", ["", "5:00", "24:01", "05:60", "05:00\n", "\u0660\u0665:\u0660\u0660", "a\0b"])
+@pytest.mark.parametrize(
+    "time", ["", "5:00", "24:01", "05:60", "05:00\n", "\u0660\u0665:\u0660\u0660", "a\0b"]
+)
 def test_trading_hours_are_hours_and_minutes(time):
     """Found by fuzzing: any text was taken for a time of day."""
     said = {"schedule": {"standard_hours": [{"monday": [HOURS]}]}}
@@ -368,6 +370,15 @@ def test_a_fee_multiplier_cannot_be_negative():
     for multiplier in (-0.5, 1001):
         with pytest.raises(InvalidValue, match="fee multiplier"):
             wire_markets.fee_change(body(row | {"fee_multiplier": multiplier}))
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "1e1000000", "1e999999999", "1e-999999999", f"1.{'0' * 40}1"]
+)
+def test_an_odd_number_is_refused_before_anything_is_computed(number):
+    """Found by fuzzing: a huge exponent overflowed, and the 41st digit was rounded away."""
+    with pytest.raises(InvalidValue):
+        wire.number_e6(Decimal(number))
 
 
 def test_an_error_can_be_stored_whatever_it_says():

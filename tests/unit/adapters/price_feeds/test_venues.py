@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recio.adapters.price_feeds.bitstamp import Bitstamp
-from recio.adapters.price_feeds.coinbase import Coinbase
+from recio.adapters.price_feeds.coinbase import Coinbase, _minute
 from recio.adapters.price_feeds.feed import Reconnect
 from recio.adapters.price_feeds.kraken import Kraken
 from recio.domain.errors import InvalidValue
@@ -123,3 +124,34 @@ def test_no_bytes_raise_anything_else(frame):
     for venue in (Coinbase("BTC"), Kraken("BTC"), Bitstamp("BTC")):
         with suppress(InvalidValue):
             assert list(venue.prices(frame)) == []
+
+
+ODD_NUMBERS = ["NaN", "sNaN", "Infinity", "-inf", "1e1000000", "1e999999999", "1e-999999999"]
+
+
+@pytest.mark.parametrize("number", ODD_NUMBERS)
+def test_numbers_that_are_none_are_refused_before_anything_is_computed(number):
+    """Found by fuzzing: comparing a NaN raised, and a huge exponent would fill the memory."""
+    row = KRAKEN["data"][0]
+    for fields in ({"bid": number}, {"ask": number}, {"bid": None, "last": number}):
+        with pytest.raises(InvalidValue):
+            prices(Kraken("BTC"), KRAKEN | {"data": [row | fields]})
+    trade = {"price": number, "timestamp": "1778677235"}
+    with pytest.raises(InvalidValue):
+        prices(Bitstamp("BTC"), BITSTAMP | {"data": trade})
+    with pytest.raises(InvalidValue):
+        _minute([Decimal(number), *[Decimal(1)] * 4])
+    with pytest.raises(InvalidValue):
+        _minute([*[Decimal(60)] * 4, Decimal(number)])
+
+
+def test_a_time_in_another_unit_is_refused():
+    """Found by fuzzing: a price of the year 9999 would be fresh for ever."""
+    late = "9999-12-31T23:59:59Z"
+    with pytest.raises(InvalidValue, match="between 1970 and 2100"):
+        prices(Coinbase("BTC"), COINBASE | {"time": late})
+    with pytest.raises(InvalidValue, match="between 1970 and 2100"):
+        prices(Kraken("BTC"), KRAKEN | {"data": [KRAKEN["data"][0] | {"timestamp": late}]})
+    trade = BITSTAMP["data"] | {"microtimestamp": "", "timestamp": "1778677235000"}
+    with pytest.raises(InvalidValue, match="between 1970 and 2100"):
+        prices(Bitstamp("BTC"), BITSTAMP | {"data": trade})
