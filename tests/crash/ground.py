@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from tests.crash.market import ACCOUNT, CLOSE_US, DOLLARS, MARKETS, START_US
+from tests.crash.market import ACCOUNT, CLOSE_US, MARKETS, START_US
 from tests.integration.money.scene import document, list_market
 
 from recio.adapters.postgres import config, status
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.postgres.migrate import migrate
 from recio.domain.units import MINUTE_US
-from recio.runtime.clock import MarketTime, boot_id, monotonic_ns
+from recio.runtime.clock import AcceleratedClock, MarketTime, boot_id, monotonic_ns
 from recio.runtime.local.embedded import EmbeddedPostgres
 
 TEMPLATE = "crash_template"
@@ -79,12 +79,14 @@ def copied(postgres: EmbeddedPostgres, name: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-async def begin_time(owner: PostgresDatabase) -> MarketTime:
-    """Let market time begin now, at the script's moment."""
-    made = MarketTime(START_US, monotonic_ns(), 1)
+async def begin_time(owner: PostgresDatabase, at_us: int = START_US) -> AcceleratedClock:
+    """Let market time be ``at_us`` now, for every process that is started from now on."""
+    made = MarketTime(at_us, monotonic_ns(), 1)
     async with owner.transaction() as tx:
-        await tx.execute("UPDATE ops.environments SET m0_ns = %s", made.m0_ns)
-    return made
+        await tx.execute(
+            "UPDATE ops.environments SET t0_us = %s, m0_ns = %s", made.t0_us, made.m0_ns
+        )
+    return AcceleratedClock(made)
 
 
 @dataclass(slots=True)
@@ -185,6 +187,3 @@ def settings_of(
         "exchange_websocket_url": f"ws://127.0.0.1:{exchange_port}",
         "http_port": http_port,
     }
-
-
-__all__ = ["DOLLARS", "Life", "Nursery", "begin_time", "copied", "make_template", "settings_of"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from recio.domain.tickers import parse_event
-from recio.domain.units import MINUTE_US
+from recio.domain.units import MINUTE_US, SECOND_US
 from recio.exchange_simulator.app import listening
 from recio.exchange_simulator.core.state import Config
 from recio.exchange_simulator.exchange import Exchange
@@ -32,6 +32,7 @@ DOLLARS = 1000
 EVENT = "KXBTCD-26NOV2012"
 CLOSE_US = parse_event(EVENT).close_us
 START_US = CLOSE_US - 30 * MINUTE_US
+AFTER_US = CLOSE_US + 2 * SECOND_US
 TICK_S = 0.1
 
 
@@ -91,6 +92,10 @@ class FrozenMarket:
         (folder / "key-id").write_text(made["api_key_id"])
         (folder / "private-key").write_text(made["private_key"])
 
+    def follow(self, clock: Clock) -> None:
+        """Go on by another clock."""
+        self.clock = self.gateway.clock = clock
+
     async def tick(self) -> None:
         """Let the exchange's own timers run."""
         while True:
@@ -99,10 +104,9 @@ class FrozenMarket:
             await asyncio.sleep(TICK_S)
 
     async def settle(self) -> None:
-        """Close every market before its time, say the results and pay."""
+        """Say the results and pay."""
         now_us = self.clock.market_us()
         for market in MARKETS:
-            self.exchange.close(market.ticker, now_us)
             self.exchange.determine(market.ticker, market.result, now_us, expiration_value="1.00")
             self.exchange.finalize(market.ticker, now_us)
         await self.gateway.commit()

@@ -12,7 +12,8 @@ import contextlib
 import json
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
 
 from tests.crash.boundaries import Boundaries, Point, Side
 from tests.crash.postgres_wire import ClientWire, RoundTrip, ServerWire
@@ -141,7 +142,7 @@ class ExchangeProxy(_Proxy):
         towards: asyncio.StreamWriter,
     ) -> bool:
         """Pass one request and its reply on; False when the connection has become a WebSocket."""
-        request = await _message(reader)
+        request = await _unless_closed(_message(reader), theirs)
         boundaries = self._boundaries()
         sides = (Side.BEFORE, Side.AFTER)
         if not request.startswith(b"GET"):
@@ -186,6 +187,23 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     found = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
     return head + (await reader.readexactly(int(found[1])) if found else b"")
+
+
+async def _unless_closed(
+    request: Coroutine[Any, Any, bytes], theirs: asyncio.StreamReader
+) -> bytes:
+    """Return the next request; an idle connection that the exchange closes ends here as well."""
+    asking = asyncio.ensure_future(request)
+    closing = asyncio.ensure_future(theirs.read(1))
+    try:
+        await asyncio.wait([asking, closing], return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            raise Dropped
+        return await asking
+    finally:
+        for each in (asking, closing):
+            each.cancel()
+        await asyncio.gather(asking, closing, return_exceptions=True)
 
 
 async def _frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

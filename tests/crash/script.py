@@ -15,6 +15,7 @@ from uuid import UUID
 
 from tests.crash.market import (
     ACCOUNT,
+    CLOSE_US,
     EVENT,
     FULL,
     LATER,
@@ -54,7 +55,7 @@ WHERE t.filled_qty_e2 <> o.bought OR t.exited_qty_e2 <> o.sold OR t.state::text 
     CASE WHEN o.bought = 0 THEN '{abandoned}'::text[]
          WHEN o.sold = o.bought THEN '{closed}'
          WHEN EXISTS (SELECT FROM trading.settlements s WHERE s.market_ticker = t.market_ticker)
-         THEN '{settled}' ELSE '{open}' END)
+         THEN '{settled}' WHEN %s THEN '{expired}' ELSE '{open}' END)
 """
 _FACTS = (
     "SELECT count(*), coalesce(sum(qty_e2), 0)::bigint, (SELECT count(*) FROM trading.settlements) "
@@ -144,7 +145,8 @@ class Desk:
     async def unrest(self) -> list[str]:
         """Return what is not at rest."""
         async with self.owner.transaction() as tx:
-            found = [row[0] for row in await tx.fetch(_UNREST)]
+            is_over = self.market.clock.market_us() >= CLOSE_US
+            found = [row[0] for row in await tx.fetch(_UNREST, is_over)]
             booked = await tx.fetch_one(_FACTS)
         state = self.market.exchange.state
         fills, settled = state.fills_of.get(ACCOUNT, []), state.settlements_of.get(ACCOUNT, [])
@@ -183,10 +185,16 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One step of the script."""
+    """One step of the script.
+
+    ``is_after_close``: before it, all services are ended and started again with market time behind
+    the close: waiting for it would take longer than everything else, and nobody believes a
+    settlement before it.
+    """
 
     name: str
     act: Callable[[Desk], Awaitable[None]]
+    is_after_close: bool = False
 
 
 async def _halt(desk: Desk) -> None:
@@ -218,5 +226,6 @@ PHASES = (
     Phase("partial exit", lambda d: d.leave(OTHER_SIDE, 6_400, 800, side="no")),
     Phase("halt", _halt),
     Phase("release", _release),
+    Phase("close", _nothing, is_after_close=True),
     Phase("settlement", _settle),
 )

@@ -17,12 +17,11 @@ from urllib.parse import quote
 from tests.crash import judging, state
 from tests.crash.boundaries import Boundaries, Point, Side
 from tests.crash.ground import Life, Nursery, begin_time, copied, settings_of
-from tests.crash.market import FrozenMarket, Venue
+from tests.crash.market import AFTER_US, FrozenMarket, Venue
 from tests.crash.proxy import ExchangeProxy, PostgresProxy, listening
 from tests.crash.script import PHASES, Desk, NotAtRest, Phase
 
 from recio.adapters.postgres.database import PostgresDatabase
-from recio.runtime.clock import AcceleratedClock
 from recio.runtime.local.children import PAUSE_FIRST_S
 from recio.runtime.local.embedded import POSTGRES_PORT, EmbeddedPostgres
 
@@ -122,7 +121,7 @@ class World:
         self._boundaries = Boundaries()
         with copied(self._postgres, f"crash_{self.name}") as url:
             owner = PostgresDatabase(url, connections=2, name="desk")
-            market = FrozenMarket(AcceleratedClock(await begin_time(owner)))
+            market = FrozenMarket(await begin_time(owner))
             await market.open_account(self._directory)
             try:
                 async with self._venue.plays(market):
@@ -153,7 +152,7 @@ class World:
         await owner.close()
 
     async def _play(self, owner: PostgresDatabase, url: str, run: Run, point: Point | None) -> None:
-        market = FrozenMarket(AcceleratedClock(await begin_time(owner)))
+        market = FrozenMarket(await begin_time(owner))
         await market.open_account(self._directory)
         desk = Desk(owner, market)
         async with self._venue.plays(market):
@@ -162,6 +161,8 @@ class World:
                 for service in self.topology:
                     await self._start(service)
                 for phase in PHASES:
+                    if phase.is_after_close:
+                        await self._let_close(desk)
                     await self._pass(phase, desk, killing)
                 await desk.wait(desk.uncompared)
             finally:
@@ -174,6 +175,13 @@ class World:
         self._boundaries.phase = phase.name
         await phase.act(desk)
         await desk.wait(partial(self._unrest, desk, killing))
+
+    async def _let_close(self, desk: Desk) -> None:
+        await self._nursery.end(list(self._lives.values()))
+        self._boundaries.phase = "close"
+        desk.market.follow(await begin_time(desk.owner, AFTER_US))
+        for service in self.topology:
+            await self._start(service)
 
     async def _unrest(self, desk: Desk, killing: asyncio.Future[None]) -> list[str]:
         if killing.done():
