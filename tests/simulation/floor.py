@@ -39,7 +39,7 @@ from recio.exchange_simulator.gateway import Gateway
 from recio.exchange_simulator.memory import MemoryHttp, MemoryWebSockets
 from recio.runtime.ids import SeededIds
 from recio.runtime.stepped import SteppedLoop
-from recio.simulation import hits, invariants
+from recio.simulation import invariants
 from recio.simulation.reading import append_only, read_history
 from recio.simulation.watching import Watch, WatchedFaults
 
@@ -302,7 +302,6 @@ async def judge(floor):
         floor.scene.owner, floor.exchange, floor.watch, refusals=append_only(floor.url)
     )
     floor.history = history
-    hits.count(history.strikes)
     found = invariants.violations(history)
     assert not found, "\n".join(found)
     return history

@@ -68,6 +68,9 @@ OTHERS: Final = (
 )
 """Redis is no part of the money's way: its loss is tried where snapshots are read."""
 
+DOUBTS: Final = tuple(name for name in REQUESTS if "no answer, " in name or "cut" in name)[:4]
+"""What makes an order unknown."""
+
 NAMES: Final = (*REQUESTS, *FRAMES, *OTHERS)
 
 STATES: Final = ("none live", "created", "submitted", "unknown", "executed")

@@ -215,17 +215,22 @@ def _switches(chance: random.Random) -> list[Switch]:
 
 
 def _strikes(chance: random.Random, faults: tuple[str, ...], count: int) -> list[Strike]:
-    return [
-        Strike(
+    made = []
+    for _ in range(count):
+        strike = Strike(
             at_s=chance.uniform(20, LENGTH_S - 30),
             fault=chance.choice(faults),
             account=chance.choice(ACCOUNTS),
             service=chance.choice(catalogue.SERVICES),
-            when=chance.choice(["", "created", "submitted", "submitted", "unknown", "unbooked"]),
+            when=chance.choice(["", "created", "submitted", "unknown", "unbooked"]),
             number=chance.randint(1, 4),
         )
-        for _ in range(count)
-    ]
+        made.append(strike)
+        if strike.when == "unknown":
+            # An order comes into doubt only when its answer is lost.
+            doubt = chance.choice(catalogue.DOUBTS)
+            made.append(msgspec.structs.replace(strike, fault=doubt, when="", number=1))
+    return made
 
 
 def _end_s(ticker: str) -> float:
