@@ -362,6 +362,10 @@ class Desk:
         """Return what a process reaches the exchange by."""
         return self.exchange
 
+    def seen_by_process(self, port: Database) -> Database:
+        """Return the database as processes see it."""
+        return port
+
     async def open(self) -> None:
         """Make the account."""
         await make_account(self.scene)
@@ -402,9 +406,9 @@ class Process:
         self._port = desk.login(desk.scene.account)
         self._point = point
         self.is_dead = False
-        database: Database = self._port
+        database: Database = desk.seen_by_process(self._port)
         if point is not None:
-            database = PointedDatabase(self._port, lambda: self._reach)
+            database = PointedDatabase(database, lambda: self._reach)
             desk.exchange.point = self._reach
         made = context("trade_executor", database, desk.clock, desk.scene.account)  # type: ignore[arg-type]
         self.rest = desk.client()

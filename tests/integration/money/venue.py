@@ -7,6 +7,7 @@ exchange goes past the executor with the same key.
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from itertools import count
 
 import msgspec
@@ -19,6 +20,7 @@ from recio.adapters.kalshi.model import NewOrder, TimeInForce
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.signing import RequestSigner
 from recio.adapters.postgres import status
+from recio.adapters.postgres.failures import DatabaseUnavailable
 from recio.domain.orders import BookSide
 from recio.domain.units import SECOND_US
 from recio.exchange_simulator.core.state import Config
@@ -68,6 +70,35 @@ class Wire:
         return sum(one[2].status == code for one in self.log)
 
 
+class AwayDatabase:
+    """A database port that can be away: refusing at once, or silent for as long as it takes."""
+
+    def __init__(self, inner, venue):
+        self._inner = inner
+        self._venue = venue
+        self.poll_seconds = 2.0
+        self.settle_seconds = inner.settle_seconds
+        self.session_pid = inner.session_pid
+
+    @asynccontextmanager
+    async def transaction(self):
+        """Open a transaction, if it is there."""
+        if self._venue.is_database_silent:
+            await asyncio.sleep(30)
+        if self._venue.is_database_away:
+            raise DatabaseUnavailable("the server is gone")
+        async with self._inner.transaction() as tx:
+            yield tx
+
+    def listen(self, *channels):
+        """Pass hints on."""
+        return self._inner.listen(*channels)
+
+    async def close(self):
+        """Close it."""
+        await self._inner.close()
+
+
 class Venue(Desk):
     """An account at the paper exchange, in virtual time."""
 
@@ -82,6 +113,19 @@ class Venue(Desk):
         self.gateway = Gateway(self.venue, self.clock)
         self.wire = Wire(MemoryHttp(self.gateway))
         self.signer = None
+        self.is_database_away = self.is_database_silent = False
+
+    def seen_by_process(self, port):
+        """Return the database as processes see it: sometimes not at all."""
+        return AwayDatabase(port, self)
+
+    def lose_database(self, *, is_silent=False):
+        """Let it be gone for every process."""
+        self.is_database_away, self.is_database_silent = True, is_silent
+
+    def bring_database_back(self):
+        """Let it be there again."""
+        self.is_database_away = self.is_database_silent = False
 
     async def open(self):
         """Make the account on both sides."""
