@@ -55,6 +55,9 @@ def _arguments() -> argparse.Namespace:
     what.add_argument("--recovery", action="store_true", help="time each service's recovery")
     parser.add_argument("--topology", choices=TOPOLOGIES, default="PerService")
     parser.add_argument("--worlds", type=int, default=2, help="how many runs at once (2)")
+    parser.add_argument(
+        "--unsteady", action="store_true", help="also at those that only some clean runs have"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     parser.add_argument("--log", action="store_true", help="show what the processes wrote")
     parser.add_argument("--out", type=Path, default=FILE, help="the file of the results")
@@ -85,7 +88,8 @@ async def _all(arguments: argparse.Namespace) -> int:
     async with worlds(arguments.worlds, TOPOLOGIES[arguments.topology]) as here:
         clean = await record(here[0])
         series.enumerated, series.unsteady = len(clean.points), len(clean.unsteady)
-        missing = series.missing([*clean.points, *clean.unsteady])
+        wanted = clean.points + (clean.unsteady if arguments.unsteady else [])
+        missing = series.missing(wanted)
         _say(
             f"{len(clean.points)} boundaries of every clean run, {len(clean.unsteady)} of some; "
             f"{len(missing)} to go",

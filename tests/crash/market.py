@@ -17,6 +17,8 @@ import msgspec
 from recio.domain.tickers import parse_event
 from recio.domain.units import MINUTE_US, SECOND_US
 from recio.exchange_simulator.app import listening
+from recio.exchange_simulator.core import orders
+from recio.exchange_simulator.core.orders import NewOrder
 from recio.exchange_simulator.core.state import Config
 from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.feeds import Feeds
@@ -102,6 +104,19 @@ class FrozenMarket:
             self.exchange.advance(self.clock.market_us())
             await self.gateway.commit()
             await asyncio.sleep(TICK_S)
+
+    def rest_by_hand(self, market: Listed, price_e4: int, qty_e2: int) -> None:
+        """Let the account's owner place an order that rests, past all services."""
+        by_hand = NewOrder(
+            ticker=market.ticker,
+            is_bid=True,
+            price_e4=price_e4,
+            qty_e2=qty_e2,
+            time_in_force="good_till_canceled",
+            self_trade="taker_at_cross",
+            client_order_id="by hand",
+        )
+        orders.create(self.exchange.state, self.exchange.state.accounts[ACCOUNT], by_hand)
 
     async def settle(self) -> None:
         """Say the results and pay."""

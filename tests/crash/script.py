@@ -32,7 +32,7 @@ from recio.domain.intents import Intent, Purpose, Source, derived_id
 from recio.domain.units import SECOND_US
 from recio.ports import Database
 
-LOOK_S = 0.01
+LOOK_S = 0.02
 PATIENCE_S = 45.0
 ENTRY_VALID_US = 5 * SECOND_US
 EXIT_VALID_US = 60 * SECOND_US
@@ -74,7 +74,7 @@ class NotAtRest(AssertionError):
 
 @dataclass(slots=True)
 class Desk:
-    """Where wishes are made and looked after."""
+    """Where wishes are made and looked after. Nothing of the script rests longer than a halt."""
 
     owner: Database
     market: FrozenMarket
@@ -153,6 +153,8 @@ class Desk:
         theirs = (len(fills), sum(fill.qty_e2 for fill in fills), len(settled))
         if booked != theirs:
             found.append(f"facts booked {booked}, at the exchange {theirs}")
+        if any(order.is_resting for order in state.orders_of.get(ACCOUNT, [])):
+            found.append("an order rests")
         return found
 
     async def uncompared(self) -> list[str]:
@@ -198,6 +200,7 @@ class Phase:
 
 
 async def _halt(desk: Desk) -> None:
+    desk.market.rest_by_hand(NOBODY, 500, 100)
     await desk.switch(Trading.HALTED)
     await desk.enter(LATER, 4_200, 500, name="while halted")
 
