@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Final
 
 from recio.adapters.postgres.database import (
     SteppedTransaction,
@@ -33,6 +33,7 @@ HINT_MS: Final = 3.0
 POLL_SECONDS: Final = 10.0
 CHANNELS: Final = ("facts", "intents", "orders", "settings", "switches", "trades")
 _DISK_FULL: Final = "53100"
+_PATIENT: Final = "SET idle_in_transaction_session_timeout = 0"
 
 After = Callable[[str], Awaitable[None]]
 """Called after each commit that told of something, with the account that it was of."""
@@ -53,11 +54,17 @@ class Sessions:
             return idle.pop()
         made = blocking_session(self._url(login), f"simulated {login or 'owner'}")
         made.round_trip([listen_statement(channel) for channel in CHANNELS])
+        # Nobody alters tables here, and a busy machine may let a session wait for long.
+        made.round_trip([Statement(_PATIENT, is_prepared=False)])
+        made.may_stay_open = True
         return made
 
     def give_back(self, login: str, session: BlockingSession) -> None:
         """Keep a session for later."""
         session.on_notification = None
+        if session.is_left_open:
+            session.round_trip([Statement("COMMIT", is_prepared=False)])
+            session.is_left_open = False
         if session.is_open:
             self._idle.setdefault(login, []).append(session)
 
@@ -274,10 +281,3 @@ class SimulatedDatabase:
 
     async def close(self) -> None:
         """Do nothing: the connection is given back at the end of the run."""
-
-
-def rows_of(session: BlockingSession, sql: str, *params: object) -> list[tuple[Any, ...]]:
-    """Run one statement outside of the run's time and return its rows."""
-    statement = Statement(sql, params)
-    session.round_trip([statement])
-    return [] if statement.result is None else session.rows(statement.result)

@@ -100,6 +100,7 @@ class Theatre:
         self.sessions = Sessions(url)
         self.owner = SteppedDatabase(url(""), name="simulation owner")
         self.looking = SteppedDatabase(url(""), name="simulation watch")
+        self.looking.may_stay_open = True
         self._refusals: tuple[bool, bool] | None = None
         self._admin = psycopg.connect(url(""), autocommit=True)
         self._admin.execute("SET session_replication_role = replica")
@@ -196,7 +197,9 @@ class Run:
             ),
             SeededIds(f"exchange {seed}"),
         )
-        self.watches = {name: Watch(theatre.looking, name, self.clock) for name in ACCOUNTS}
+        self.watches = {
+            name: Watch(theatre.looking, name, self.clock, is_gated=False) for name in ACCOUNTS
+        }
         self.armed = WatchedFaults(partial(self._struck, account=""))
         self.gateway = Gateway(
             self.exchange,

@@ -20,7 +20,7 @@ from recio.exchange_simulator.api.routes import Route
 from recio.exchange_simulator.core.refusals import Refusal
 from recio.exchange_simulator.faults import ArmedFrame, ArmedRequest, FaultPlan
 from recio.exchange_simulator.gateway import Gateway, Lost
-from recio.ports import Clock, Database, Transaction
+from recio.ports import Clock, Database, Query, Transaction
 from recio.simulation.history import (
     Durable,
     HeldSample,
@@ -96,9 +96,14 @@ class WatchedFaults(FaultPlan):
 
 
 class Watch:
-    """The notes of one account's run. ``looking`` is a session of its own that sees everything."""
+    """The notes of one account's run. ``looking`` is a session of its own that sees everything.
 
-    def __init__(self, looking: Database, account: str, clock: Clock) -> None:
+    ``is_gated``: ``look`` is called after transactions that may have changed nothing as well.
+    """
+
+    def __init__(
+        self, looking: Database, account: str, clock: Clock, *, is_gated: bool = True
+    ) -> None:
         self.account = account
         self.samples: list[Sample] = []
         self.sent: list[Sent] = []
@@ -108,6 +113,7 @@ class Watch:
         self.on_commit: Callable[[int], None] | None = None
         self._clock = clock
         self._looking = looking
+        self._is_gated = is_gated
         self._snapshot = ""
         self._is_on = True
 
@@ -183,10 +189,11 @@ class Watch:
         if not self._is_on:
             return
         async with self._looking.transaction() as tx:
-            ((snapshot,),) = await tx.fetch(_SNAPSHOT)
-            if snapshot == self._snapshot:
-                return
-            self._snapshot = snapshot
+            if self._is_gated:
+                ((snapshot,),) = await tx.fetch(_SNAPSHOT)
+                if snapshot == self._snapshot:
+                    return
+                self._snapshot = snapshot
             self.samples.append(await self._sample(tx))
         self.commits += 1
         if self.on_commit is not None:
@@ -197,12 +204,13 @@ class Watch:
         counted = await gate.exposure(
             tx, name, now_us=now_us, day_start_us=new_york_day_start_us(now_us)
         )
-        orders = await tx.fetch(_ORDERS, name)
-        held = await tx.fetch(_HELD, name)
         minute = as_datetime(now_us - MINUTE_US)
-        ((trades, in_minute, switch, postings),) = await tx.fetch(
-            _SUMS, name, name, minute, name, name
+        orders, held, sums = await tx.fetch_many(
+            Query(_ORDERS, (name,)),
+            Query(_HELD, (name,)),
+            Query(_SUMS, (name, name, minute, name, name)),
         )
+        ((trades, in_minute, switch, postings),) = sums
         names = OrderSample.__slots__
         return Sample(
             at_us=now_us,

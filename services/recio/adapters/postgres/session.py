@@ -350,10 +350,16 @@ class AsyncSession(Session):
 
 
 class BlockingSession(Session):
-    """A session that blocks: a round trip is one step of a stepped run."""
+    """A session that blocks: a round trip is one step of a stepped run.
+
+    ``may_stay_open``: a transaction that only read may be ended when the next one begins;
+    ``is_left_open``: one is.
+    """
 
     def __init__(self, connection: psycopg.Connection[Any], *, timeout_s: float) -> None:
         super().__init__(connection.pgconn, connection)
+        self.may_stay_open = False
+        self.is_left_open = False
         self._connection = connection
         self._timeout_s = timeout_s
         self._socket = connection.pgconn.socket
