@@ -224,7 +224,7 @@ class Arena:
             assert run is not None
             tried.by_chance += 1
             self._note(tried, run)
-            if run.ending not in known:
+            if tried.is_complete and run.ending not in known:
                 tried.found["an order by chance ended as none that was enumerated"] += 1
 
     def deaths(self, kinds: Sequence[Kind], tried: Tried) -> None:

@@ -259,13 +259,10 @@ def _market_facts(ticker: str, rows: _Rows) -> MarketFacts | None:
     )
 
 
-async def exits_in_flight_e2(tx: Transaction, trade_id: UUID) -> int:
-    """Return how much of a trade is being sold, or sold and not booked yet."""
-    row = await tx.fetch_one(
-        f"SELECT coalesce(sum({UNBOOKED_E2}), 0) "  # noqa: S608 - own text
-        "FROM trading.orders WHERE trade_id = %s AND purpose = 'exit'",
-        trade_id,
-    )
+async def free_to_sell_e2(tx: Transaction, trade_id: UUID, side: str) -> int:
+    """Return how much of a trade of this side can still be sold."""
+    sql, params = _free_query(trade_id, opening_side(side))
+    row = await tx.fetch_one(sql, *params)
     assert row is not None
     return int(row[0])
 

@@ -205,8 +205,9 @@ async def _preview_exit(tx: Transaction, wish: Intent, sight: Sight) -> dict[str
     assert trade is not None
     assert wish.trade_id is not None
     held_e2 = trade["filled_qty_e2"] - trade["exited_qty_e2"]
-    free_e2 = held_e2 - await gate.exits_in_flight_e2(tx, wish.trade_id)
-    qty_e2 = min(wish.qty_e2, held_e2)
+    free_e2 = await gate.free_to_sell_e2(tx, wish.trade_id, wish.side)
+    # What is refused anyway is shown as it would be if nothing else were being sold.
+    qty_e2 = min(wish.qty_e2, free_e2 if free_e2 > 0 else held_e2)
     proceeds = wish.limit_price_e4 * qty_e2
     fee = fees.taker_fee_usd_e6(wish.limit_price_e4, qty_e2, sight.fee_multiplier_e6)
     paid = trade["entry_cost_usd_e6"] + trade["fees_usd_e6"] - trade["exit_proceeds_usd_e6"]

@@ -18,13 +18,14 @@ from recio.ports import Clock, Transaction
 
 TRADABLE = "active"
 IMMEDIATE = "immediate_or_cancel"
+NOT_OPEN = "market is not in its open window"
 
 
 async def decide(tx: Transaction, intent: Intent, clock: Clock) -> str | None:
     """Decide one intent and write the outcome; return the refusal, empty if it was accepted.
 
-    None: it was decided meanwhile, or the account is gone. The time is taken when the account's lock is held: waiting for
-    it makes prices older and intents late.
+    None: it was decided meanwhile, or the account is gone. The time is taken when the account's
+    lock is held: waiting for it makes prices older and intents late.
     """
     environment = await gate.lock_account(tx, intent.account)
     if environment is None:
@@ -91,6 +92,9 @@ async def _leave(
         )
     if facts is None:
         return (f"the exchange has told nothing of market {trade.market_ticker}",)
+    if now_us >= facts.close_us:
+        # The trade is about to expire: whoever folds it has not seen the close yet.
+        return (NOT_OPEN,)
     free_e2 = ground.free_qty_e2
     refusals = risk.check_exit(intent, switch=ground.switch, now_us=now_us, free_qty_e2=free_e2)
     if refusals:
@@ -108,7 +112,7 @@ def _market(intent: Intent, facts: MarketFacts, now_us: int) -> tuple[str, ...]:
     if facts.info.status != TRADABLE:
         refusals.append(f"market is {facts.info.status}, not active")
     if not facts.open_us <= now_us < facts.close_us:
-        refusals.append("market is not in its open window")
+        refusals.append(NOT_OPEN)
     if facts.info.strike_usd_e6 is None:
         refusals.append("market has no strike yet")
     if not fees.is_known(facts.info.fee_type):
