@@ -39,13 +39,13 @@ class Liar:
         self.frames: dict[str, EditRows] = {}
         self.raw: dict[str, Callable[[bytes], bytes]] = {}
         self._request, self._deliver = gateway.request, gateway.faults.deliver
-        gateway.request = self._requested  # type: ignore[method-assign, assignment]
-        gateway.faults.deliver = self._delivered  # type: ignore[method-assign, assignment]
+        gateway.request = self._requested  # type: ignore[method-assign]
+        gateway.faults.deliver = self._delivered  # type: ignore[method-assign]
 
     def stop(self) -> None:
         """Tell the truth from now on."""
         for armed in (self.rows, self.replies, self.frames, self.raw):
-            armed.clear()  # type: ignore[attr-defined]
+            armed.clear()
 
     async def _requested(self, request: Request) -> Any:
         answer = await self._request(request)

@@ -52,6 +52,10 @@ class Exchange:
         """Return positions."""
         return tuple(self.positions_shown)
 
+    async def orders(self, *, status):
+        """Return orders that rest."""
+        return tuple(order for order in self.orders_shown if order.status == status)
+
     async def listed_positions(self):
         """Return positions; those that the fills shown come to, unless a test says others."""
         if self.positions_shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from recio.domain.tickers import parse_market, series_of
 from recio.domain.trade_book import opening_side
 from recio.domain.trades import Trade, TradeState
 from recio.domain.units import as_datetime, time_us
-from recio.ports import Transaction
+from recio.ports import Query, Transaction
 
 EXTERNAL: Final = "external"
 
@@ -28,11 +29,44 @@ async def our_order(
     row = await orders.order_by_exchange_id(tx, account, exchange_order_id)
     if row is not None or client_order_id is None:
         return row
+    order_id = _uuid(client_order_id)
+    return None if order_id is None else await orders.order_by_id(tx, account, order_id)
+
+
+class HeldOrder(msgspec.Struct, frozen=True):
+    """What of an order of ours the exchange's word about it must agree with."""
+
+    order_id: UUID
+    exchange_order_id: str | None
+    market_ticker: str
+    book_side: str
+    yes_price_e4: int
+    qty_e2: int
+    state: str
+    filled_qty_e2: int
+    booked_qty_e2: int
+
+
+async def held_orders(
+    tx: Transaction, account: str, names: Sequence[tuple[str, str]]
+) -> list[HeldOrder]:
+    """Return the orders of ours among these pairs of the exchange's id and the client's, unlocked."""
+    rows = await tx.fetch(
+        "SELECT order_id, exchange_order_id, market_ticker, book_side, yes_price_e4, qty_e2, "
+        "state, filled_qty_e2, booked_qty_e2 FROM trading.orders WHERE account = %s "
+        "AND (exchange_order_id = ANY(%s) OR order_id = ANY(%s))",
+        account,
+        [exchange_id for exchange_id, _ in names],
+        [found for _, client_id in names if (found := _uuid(client_id)) is not None],
+    )
+    return [HeldOrder(*row) for row in rows]
+
+
+def _uuid(text: str) -> UUID | None:
     try:
-        order_id = UUID(client_order_id)
+        return UUID(text)
     except ValueError:
         return None
-    return await orders.order_by_id(tx, account, order_id)
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -246,22 +280,23 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
 
 async def pulse(tx: Transaction, account: str) -> Pulse:
     """Return what is open now."""
-    row = await tx.fetch_one(
-        "SELECT (SELECT count(*) FROM trading.orders WHERE account = %s "  # noqa: S608 - own text
-        f"  AND {orders.MAY_BRING_FILLS}), "
-        "(SELECT max(changed_at) FROM trading.orders WHERE account = %s)",
-        account,
-        account,
+    counts, held = await tx.fetch_many(
+        Query(
+            "SELECT (SELECT count(*) FROM trading.orders WHERE account = %s "  # noqa: S608 - own text
+            f"  AND {orders.MAY_BRING_FILLS}), "
+            "(SELECT max(changed_at) FROM trading.orders WHERE account = %s)",
+            (account, account),
+        ),
+        Query(
+            "SELECT market_ticker, qty_e2 FROM trading.positions "
+            "WHERE account = %s AND qty_e2 <> 0 ORDER BY market_ticker",
+            (account,),
+        ),
     )
-    assert row is not None
-    held = await tx.fetch(
-        "SELECT market_ticker, qty_e2 FROM trading.positions "
-        "WHERE account = %s AND qty_e2 <> 0 ORDER BY market_ticker",
-        account,
-    )
+    ((in_doubt, last_action),) = counts
     return Pulse(
-        in_doubt=row[0],
-        last_action_us=0 if row[1] is None else time_us(row[1]),
+        in_doubt=in_doubt,
+        last_action_us=0 if last_action is None else time_us(last_action),
         held=tuple((ticker, qty) for ticker, qty in held),
     )
 

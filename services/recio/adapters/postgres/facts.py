@@ -22,6 +22,15 @@ from recio.ports import Transaction
 PARTS_AT_MOST: Final = 20
 """Trades of one market that one fill can belong to: the limit on open trades keeps it far lower."""
 
+_FILL_COLUMNS: Final = (
+    "fill_id, exchange_order_id, order_id, trade_id, market_ticker, event_ticker, book_side, "
+    "yes_price_e4, qty_e2, fee_usd_e6, is_taker, at"
+)
+_SETTLEMENT_COLUMNS: Final = (
+    "market_ticker, event_ticker, result, yes_qty_e2, no_qty_e2, revenue_usd_e6, fee_usd_e6, "
+    "settled_at"
+)
+
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """Cash and equity at cost after the last booked fact."""
@@ -261,8 +270,7 @@ async def booked_fill(tx: Transaction, account: str, fill_id: str) -> list[Fill]
     To decide on booking it, call it with the totals locked.
     """
     rows = await tx.fetch(
-        "SELECT fill_id, exchange_order_id, order_id, trade_id, market_ticker, event_ticker, "
-        "book_side, yes_price_e4, qty_e2, fee_usd_e6, is_taker, at FROM trading.fills "
+        f"SELECT {_FILL_COLUMNS} FROM trading.fills "  # noqa: S608 - own columns
         "WHERE account = %s AND fill_id = ANY(%s)",
         account,
         [part_id(fill_id, number) for number in range(1, PARTS_AT_MOST + 1)],
@@ -297,13 +305,15 @@ def _fill(row: tuple[Any, ...]) -> Fill:
 async def booked_settlement(tx: Transaction, account: str, market_ticker: str) -> Settlement | None:
     """Return this market's booked settlement. To decide on booking, lock the totals first."""
     row = await tx.fetch_one(
-        "SELECT market_ticker, event_ticker, result, yes_qty_e2, no_qty_e2, revenue_usd_e6, "
-        "fee_usd_e6, settled_at FROM trading.settlements WHERE account = %s AND market_ticker = %s",
+        f"SELECT {_SETTLEMENT_COLUMNS} FROM trading.settlements "  # noqa: S608 - own columns
+        "WHERE account = %s AND market_ticker = %s",
         account,
         market_ticker,
     )
-    if row is None:
-        return None
+    return None if row is None else _settlement(row)
+
+
+def _settlement(row: tuple[Any, ...]) -> Settlement:
     return Settlement(
         market_ticker=row[0],
         event_ticker=row[1],
@@ -316,20 +326,31 @@ async def booked_settlement(tx: Transaction, account: str, market_ticker: str) -
     )
 
 
-async def facts_between(
-    tx: Transaction, account: str, after_us: int, before_us: int
-) -> tuple[set[str], set[str]]:
-    """Return which fills and which markets' settlements happened in between, by our books.
+async def booked_since(tx: Transaction, account: str, since_us: int) -> dict[str, list[Fill]]:
+    """Return the booked fills that happened since then, each with its parts, by the fill's id.
 
-    A fill is there once, whatever parts it is booked in; the opening's are not the exchange's.
+    What stands for the opening positions is not among them: the exchange never told it.
     """
     rows = await tx.fetch(
-        "SELECT kind, fact_id FROM trading.ledger_transactions "
-        "WHERE account = %s AND kind IN ('fill', 'settlement') AND at > %s AND at < %s",
-        *(account, as_datetime(after_us), as_datetime(before_us)),
+        f"SELECT {_FILL_COLUMNS} FROM trading.fills "  # noqa: S608 - own columns
+        "WHERE account = %s AND at >= %s AND exchange_order_id <> ''",
+        *(account, as_datetime(since_us)),
     )
-    fills = {fact_id.rpartition("/")[0] or fact_id for kind, fact_id in rows if kind == "fill"}
-    return fills, {fact_id for kind, fact_id in rows if kind == "settlement"}
+    found: dict[str, list[Fill]] = {}
+    for row in rows:
+        part = _fill(row)
+        found.setdefault(part.fill_id.rpartition("/")[0] or part.fill_id, []).append(part)
+    return found
+
+
+async def settled_since(tx: Transaction, account: str, since_us: int) -> dict[str, Settlement]:
+    """Return the booked settlements since then, by market."""
+    rows = await tx.fetch(
+        f"SELECT {_SETTLEMENT_COLUMNS} FROM trading.settlements "  # noqa: S608 - own columns
+        "WHERE account = %s AND settled_at >= %s",
+        *(account, as_datetime(since_us)),
+    )
+    return {row[0]: _settlement(row) for row in rows}
 
 
 async def book_correction(

@@ -2,67 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from recio.domain.intents import Purpose
 from recio.domain.orders import BookSide, OrderState
 from recio.domain.trade_book import Figures, FillFact, OrderFact, SettlementFact
-from recio.domain.trades import TradeState
+from recio.domain.trades import Trade, TradeState
 from recio.domain.units import as_datetime, time_us
-from recio.ports import Transaction
+from recio.ports import Query, Transaction
+
+_LIVE: Final = "account = %s AND state NOT IN ('closed', 'settled', 'abandoned')"
 
 
-async def trades_to_fold(tx: Transaction, account: str) -> list[UUID]:
-    """Return the trades whose facts may have changed: the live ones."""
-    rows = await tx.fetch(
-        "SELECT trade_id FROM trading.trades WHERE account = %s "
-        "AND state NOT IN ('closed', 'settled', 'abandoned') ORDER BY number",
-        account,
+class Waiting(NamedTuple):
+    """The trades whose facts may have changed (the live ones), and when the next of them closes."""
+
+    trades: list[UUID]
+    next_close_us: int | None
+
+
+async def waiting(tx: Transaction, account: str, now_us: int) -> Waiting:
+    """Return what there is to fold."""
+    live, closes = await tx.fetch_many(
+        Query(f"SELECT trade_id FROM trading.trades WHERE {_LIVE} ORDER BY number", (account,)),  # noqa: S608
+        Query(
+            f"SELECT min(close_at) FROM trading.trades WHERE {_LIVE} AND close_at > %s",  # noqa: S608
+            (account, as_datetime(now_us)),
+        ),
     )
-    return [row[0] for row in rows]
+    close_at = closes[0][0]
+    return Waiting([row[0] for row in live], None if close_at is None else time_us(close_at))
 
 
-async def next_close_us(tx: Transaction, account: str, now_us: int) -> int | None:
-    """Return when the next live trade's event closes; None without one."""
-    row = await tx.fetch_one(
-        "SELECT min(close_at) FROM trading.trades WHERE account = %s AND close_at > %s "
-        "AND state NOT IN ('closed', 'settled', 'abandoned')",
-        account,
-        as_datetime(now_us),
+class Facts(NamedTuple):
+    """What a trade is folded from."""
+
+    orders: list[OrderFact]
+    settlement: SettlementFact | None
+    fills: list[FillFact]
+
+
+async def facts_of(tx: Transaction, trade: Trade) -> Facts:
+    """Return a trade's facts, fills read last and oldest first."""
+    orders, settled, fills = await tx.fetch_many(
+        Query(
+            "SELECT purpose, state, filled_qty_e2, booked_qty_e2 FROM trading.orders "
+            "WHERE trade_id = %s ORDER BY created_at, order_id",
+            (trade.trade_id,),
+        ),
+        Query(
+            "SELECT result, yes_qty_e2 - no_qty_e2, revenue_usd_e6 FROM trading.settlements "
+            "WHERE account = %s AND market_ticker = %s",
+            (trade.account, trade.market_ticker),
+        ),
+        Query(
+            "SELECT book_side, yes_price_e4, qty_e2, fee_usd_e6, at FROM trading.fills "
+            "WHERE trade_id = %s ORDER BY at, fill_id",
+            (trade.trade_id,),
+        ),
     )
-    return None if row is None or row[0] is None else time_us(row[0])
-
-
-async def fills_of(tx: Transaction, trade_id: UUID) -> list[FillFact]:
-    """Return a trade's fills, oldest first."""
-    rows = await tx.fetch(
-        "SELECT book_side, yes_price_e4, qty_e2, fee_usd_e6, at FROM trading.fills "
-        "WHERE trade_id = %s ORDER BY at, fill_id",
-        trade_id,
+    return Facts(
+        [OrderFact(Purpose(row[0]), OrderState(row[1]), row[2], row[3]) for row in orders],
+        SettlementFact(*settled[0]) if settled else None,
+        [FillFact(BookSide(row[0]), row[1], row[2], row[3], time_us(row[4])) for row in fills],
     )
-    return [FillFact(BookSide(row[0]), row[1], row[2], row[3], time_us(row[4])) for row in rows]
-
-
-async def orders_of(tx: Transaction, trade_id: UUID) -> list[OrderFact]:
-    """Return where a trade's orders stand."""
-    rows = await tx.fetch(
-        "SELECT purpose, state, filled_qty_e2, booked_qty_e2 FROM trading.orders "
-        "WHERE trade_id = %s ORDER BY created_at, order_id",
-        trade_id,
-    )
-    return [OrderFact(Purpose(row[0]), OrderState(row[1]), row[2], row[3]) for row in rows]
-
-
-async def settlement_of(tx: Transaction, account: str, ticker: str) -> SettlementFact | None:
-    """Return the market's booked settlement; None if there is none."""
-    row = await tx.fetch_one(
-        "SELECT result, yes_qty_e2 - no_qty_e2, revenue_usd_e6 FROM trading.settlements "
-        "WHERE account = %s AND market_ticker = %s",
-        account,
-        ticker,
-    )
-    return None if row is None else SettlementFact(*row)
 
 
 async def write_figures(

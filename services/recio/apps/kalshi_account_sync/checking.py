@@ -15,12 +15,13 @@ import msgspec
 from recio.adapters.kalshi.model import ExchangeFill, ExchangeOrder, ExchangeSettlement
 from recio.adapters.kalshi.rest_portfolio import BadRow
 from recio.adapters.postgres.disputes import KnownMarket
+from recio.adapters.postgres.external import HeldOrder
 from recio.adapters.postgres.facts import Fill, Settlement
 from recio.adapters.postgres.orders import OrderRow
 from recio.domain.disputes import Contradiction, Reason
 from recio.domain.errors import InvalidValue
 from recio.domain.messages import PriceRange
-from recio.domain.orders import BookSide, OrderState
+from recio.domain.orders import BookSide, OrderState, later_of, reported_state
 from recio.domain.tickers import parse_market
 from recio.domain.units import CENT_E6, CONTRACT_E2, MINUTE_US, PRICE_ONE_E4, USD_E6
 
@@ -195,6 +196,36 @@ def check_order(told: ExchangeOrder, row: OrderRow) -> None:
             Reason.ORDER_CONTRADICTS_OURS,
             f"order {order.order_id} is told with {', '.join(wrong)}",
         )
+
+
+def collateral_usd_e6(resting: ExchangeOrder) -> int:
+    """Return the most that a resting order can hold: its cost, a fee, and two cents of rounding."""
+    is_bid = resting.book_side is BookSide.BID
+    price_e4 = resting.yes_price_e4 if is_bid else PRICE_ONE_E4 - resting.yes_price_e4
+    face_usd_e6 = resting.remaining_qty_e2 * PRICE_ONE_E4
+    return resting.remaining_qty_e2 * price_e4 + face_usd_e6 // FEE_SHARE + 2 * CENT_E6
+
+
+def is_news(told: ExchangeOrder, held: HeldOrder | None) -> bool:
+    """Return whether the word about an order says anything that is not held already.
+
+    False as well for a foreign order, of which nothing is held.
+    """
+    if held is None:
+        return False
+    is_same = (
+        told.order_id == held.exchange_order_id
+        and told.ticker == held.market_ticker
+        and told.book_side.value == held.book_side
+        and told.yes_price_e4 == held.yes_price_e4
+        and told.initial_qty_e2 == held.qty_e2
+        and held.booked_qty_e2 <= told.fill_qty_e2 <= held.filled_qty_e2
+    )
+    said = reported_state(
+        held.qty_e2, told.fill_qty_e2, is_resting=told.status not in {"canceled", "executed"}
+    )
+    state = OrderState(held.state)
+    return not is_same or state in UNSENT or later_of(state, said) is not state
 
 
 def check_settlement(told: ExchangeSettlement, market: KnownMarket | None, *, now_us: int) -> None:

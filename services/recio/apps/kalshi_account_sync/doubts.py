@@ -22,14 +22,19 @@ AGREE: Final = "the books agree with the exchange, or a person has decided"
 
 
 class Doubts:
-    """The doubts of one account."""
+    """The doubts of one account.
+
+    ``undecided`` is what the last look found. ``is_holding``: entries are, or after a start may be,
+    held; while they are not, only this service itself could change that, and nothing is read.
+    """
 
     def __init__(self, context: ServiceContext, account: str) -> None:
         self._context = context
         self._account = account
         self._since_us: dict[tuple[Reason, str], int] = {}
         self._seen: set[tuple[Reason, str]] = set()
-        self._undecided: list[Dispute] = []
+        self.undecided: list[Dispute] = []
+        self.is_holding = True
         self._measured: set[Reason] = set()
         self._open = context.metrics.gauge(
             "recio_disputes_open", "Facts of the exchange that wait for a person.", "reason"
@@ -42,11 +47,6 @@ class Doubts:
     def are_standing(self) -> bool:
         """Whether a difference was there at the last look."""
         return bool(self._since_us)
-
-    @property
-    def is_holding(self) -> bool:
-        """Whether entries are held, as far as the last look knows."""
-        return bool(self._undecided)
 
     async def raise_(self, found: Contradiction) -> bool:
         """Take note of something that is not believed; return whether it is written down now."""
@@ -78,9 +78,11 @@ class Doubts:
 
     async def end(self, looked_at: set[Reason]) -> None:
         """End a whole look: what it looked for and did not find is gone."""
-        now_us = self._context.clock.market_us()
         for key in [k for k in self._since_us if k[0] in looked_at and k not in self._seen]:
             del self._since_us[key]
+        if not self.is_holding:
+            return
+        now_us = self._context.clock.market_us()
         async with self._context.database.transaction() as tx:
             for held in await disputes.undecided(tx, self._account):
                 is_gone = (held.reason, held.subject) not in self._seen
@@ -93,12 +95,12 @@ class Doubts:
     async def settle(self) -> list[Dispute]:
         """Set or release the switch by what is undecided now; return that."""
         async with self._context.database.transaction() as tx:
-            self._undecided = await disputes.undecided(tx, self._account)
+            self.undecided = await disputes.undecided(tx, self._account)
             rows = await switches.switch_rows(tx, self._account)
             held = next((row for row in rows if row.source == BREAKER), None)
             is_free = held is None or held.state is Trading.ACTIVE
-            if self._undecided or not is_free:
-                reasons = [(each.reason, each.explanation) for each in self._undecided]
+            if self.undecided or not is_free:
+                reasons = [(each.reason, each.explanation) for each in self.undecided]
                 await switches.set_switch(
                     tx,
                     self._account,
@@ -108,11 +110,12 @@ class Doubts:
                     author=self._context.row.name,
                     at_us=self._context.clock.market_us(),
                 )
+        self.is_holding = bool(self.undecided)
         self._measure()
-        return self._undecided
+        return self.undecided
 
     def _measure(self) -> None:
-        counts = Counter(each.reason for each in self._undecided)
+        counts = Counter(each.reason for each in self.undecided)
         self._measured |= counts.keys()
         for reason in self._measured:
             self._open.set(counts[reason], reason.value)

@@ -7,7 +7,7 @@ A list that cannot be read stops no other list, and a fact that cannot be booked
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -17,6 +17,7 @@ from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.rest_portfolio import Listed
 from recio.adapters.postgres import external, facts
 from recio.adapters.postgres.external import Pulse
+from recio.adapters.postgres.facts import Fill, Settlement
 from recio.apps.kalshi_account_sync import booking, checking
 from recio.apps.kalshi_account_sync.accepting import Accepting
 from recio.apps.kalshi_account_sync.comparing import Comparison
@@ -67,6 +68,11 @@ class Reconciler:
                 return
         balance = await self._rest.balance()
         positions = await self._rest.positions()
+        if await self._rest.orders(status="resting"):
+            raise Unavailable(
+                "orders rest at the exchange, so that its balance leaves their collateral out: cancel "
+                "them, or wait until they are over, and the books are opened"
+            )
         at_us = await self._rest.as_of_us()
         wrong = _impossible_freshness(at_us, self._clock.market_us(), 0)
         if wrong:
@@ -91,7 +97,8 @@ class Reconciler:
         self.doubts.begin()
         self._problems.clear()
         self._looked_at = set(_ALWAYS)
-        await self.accepting.book()
+        if self.doubts.is_holding:
+            await self.accepting.book()
         now_us = self._clock.market_us()
         since_us = await self._since_us(now_us)
         last_action_us = (await self.pulse()).last_action_us
@@ -101,12 +108,22 @@ class Reconciler:
         if orders is not None:
             await self._book_orders(orders, is_fresh=(as_of_us or 0) > last_action_us)
         fills = await self._list("fills", self._rest.listed_fills, since_us)
-        await self._book_fills(fills or ())
+        async with self._database.transaction() as tx:
+            booked = await facts.booked_since(tx, self._account, since_us)
+            settled = await facts.settled_since(tx, self._account, since_us)
+        await self._book_fills(fills or (), booked)
         for settlement in settlements or ():
-            await self._told(settlement, partial(self._settle, settlement))
+            await self._told(settlement, partial(self._settle, settlement, settled))
         if settlements is not None and fills is not None:
             self._looked_at.add(Reason.SETTLEMENT_DIFFERS)
-            await self._miss(fills, settlements, since_us, as_of_us)
+        if as_of_us is not None:
+            sure = (since_us + SECOND_US, as_of_us - SECOND_US)
+            await self._miss(
+                "fill", fills, {n: parts[0].at_us for n, parts in booked.items()}, sure
+            )
+            await self._miss(
+                "settlement", settlements, {n: s.settled_at_us for n, s in settled.items()}, sure
+            )
         await self._losses.look()
         self._looked_at |= await self._guarded("balance", self._comparison.look()) or set()
         await self.doubts.end(self._looked_at)
@@ -180,8 +197,14 @@ class Reconciler:
         return False
 
     async def _book_orders(self, orders: tuple[ExchangeOrder, ...], *, is_fresh: bool) -> None:
+        names = [(order.order_id, order.client_order_id) for order in orders]
+        async with self._database.transaction() as tx:
+            found = await external.held_orders(tx, self._account, names)
+        held = {str(each.order_id): each for each in found}
+        held |= {each.exchange_order_id or "": each for each in found}
         for order in orders:
-            await self._told(order, partial(self._book_order, order, is_fresh=is_fresh))
+            if checking.is_news(order, held.get(order.order_id) or held.get(order.client_order_id)):
+                await self._told(order, partial(self._book_order, order, is_fresh=is_fresh))
         if is_fresh:
             self._looked_at.add(Reason.ORDER_FILLS_FELL)
 
@@ -200,12 +223,18 @@ class Reconciler:
                 )
             await booking.book_order(tx, self._account, told, now_us=self._clock.market_us())
 
-    async def _book_fills(self, told: tuple[ExchangeFill, ...] | list[ExchangeFill]) -> None:
-        strangers = self._strangers | await self._strangers_of_before()
-        listed = {fill.fill_id: fill for fill in told}
+    async def _book_fills(
+        self, told: tuple[ExchangeFill, ...], booked: Mapping[str, Sequence[Fill]]
+    ) -> None:
+        listed = {fill.fill_id for fill in told}
+        strangers = self._strangers_of_before() | self._strangers
         waiting = [fill for name, fill in strangers.items() if name not in listed]
         for fill in sorted([*told, *waiting], key=lambda each: each.at_us or 0):
-            await self.book_fill(fill, told_by=READ)
+            parts = booked.get(fill.fill_id)
+            if parts:
+                await self._told(fill, partial(_as_booked, fill, parts))
+            else:
+                await self.book_fill(fill, told_by=READ)
         self._looked_at |= {Reason.FILL_OF_UNKNOWN_ORDER, Reason.FILLS_MISSING}
         async with self._database.transaction() as tx:
             missing = await external.missing_fills(tx, self._account)
@@ -221,11 +250,11 @@ class Reconciler:
                 )
             )
 
-    async def _strangers_of_before(self) -> dict[str, ExchangeFill]:
+    def _strangers_of_before(self) -> dict[str, ExchangeFill]:
         """Return the disputed fills of unknown orders: their orders are asked for again."""
         return {
             each.subject: checking.fill_from(each.told)
-            for each in await self.doubts.settle()
+            for each in self.doubts.undecided
             if each.reason is Reason.FILL_OF_UNKNOWN_ORDER
         }
 
@@ -291,37 +320,41 @@ class Reconciler:
             since_us = min(now_us, last_us or now_us) - LOOK_BACK_US
             return await external.oldest_open_us(tx, self._account, since_us)
 
-    async def _settle(self, told: ExchangeSettlement) -> None:
+    async def _settle(self, told: ExchangeSettlement, settled: Mapping[str, Settlement]) -> None:
+        booked = settled.get(told.ticker)
+        if booked is not None:
+            checking.check_same_settlement(told, booked)
+            return
         async with self._database.transaction() as tx:
             await booking.book_settlement(tx, self._account, told, now_us=self._clock.market_us())
 
     async def _miss(
         self,
-        fills: tuple[ExchangeFill, ...],
-        settlements: tuple[ExchangeSettlement, ...],
-        since_us: int,
-        as_of_us: int | None,
+        kind: str,
+        told: Sequence[ExchangeFill | ExchangeSettlement] | None,
+        booked: Mapping[str, int],
+        sure: tuple[int, int],
     ) -> None:
         """Raise what is booked and no longer listed, in the time that the lists cover for certain."""
-        if as_of_us is None:
-            return
         self._looked_at.add(Reason.FACTS_VANISHED)
-        async with self._database.transaction() as tx:
-            booked = await facts.facts_between(
-                tx, self._account, since_us + SECOND_US, as_of_us - SECOND_US
-            )
-        listed = ({each.fill_id for each in fills}, {each.ticker for each in settlements})
-        for kind, had, shown in zip(("fill", "settlement"), booked, listed, strict=True):
-            for name in sorted(had - shown):
+        if told is None:
+            return
+        listed = {each.fill_id if isinstance(each, ExchangeFill) else each.ticker for each in told}
+        for name, at_us in sorted(booked.items()):
+            if sure[0] < at_us < sure[1] and name not in listed:
                 await self._raise(
                     Contradiction(
                         Reason.FACTS_VANISHED,
                         f"{kind} {name}",
                         f"{kind} {name} is booked and no longer listed",
-                        told={"listed": len(shown)},
+                        told={"listed": len(listed)},
                         held={kind: name},
                     )
                 )
+
+
+async def _as_booked(told: ExchangeFill, booked: Sequence[Fill]) -> None:
+    checking.check_same_fill(told, booked)
 
 
 def _impossible_freshness(as_of_us: int, now_us: int, newest_us: int) -> str:

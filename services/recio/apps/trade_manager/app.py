@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 from recio.adapters.postgres import folding
 from recio.apps.trade_manager.fold import fold
 from recio.domain.errors import Unavailable
+from recio.domain.units import SECOND_US
 from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
 from recio.runtime.wake import Wake
+
+LOOK_S: Final = 1.0
+"""How often the next close is looked up, in market seconds: a fold may have changed it."""
 
 
 class TradeManager:
@@ -21,7 +26,7 @@ class TradeManager:
         self._moved = context.metrics.counter(
             "recio_trades_moved_total", "Trades that changed their state.", "state"
         )
-        self._close_in_s: float | None = None
+        self._next_close_us: int | None = None
         self._problem = "has not folded yet"
 
     async def recover(self) -> None:
@@ -29,22 +34,30 @@ class TradeManager:
         await self.fold_all()
 
     async def run(self) -> None:
-        """Fold at every hint and at every close of a live trade."""
+        """Fold at every hint, and when it is told that a live trade's event has closed."""
         while True:
-            await self._wake.wait(self._close_in_s)
+            await self._wake.wait()
             try:
                 await self.fold_all()
             except Unavailable as error:
                 self._problem = str(error)
                 self._context.log.warning("database unavailable: %s", error)
 
+    async def watch_closes(self) -> None:
+        """Wake at every close of a live trade: on the market's clock, which may run faster."""
+        while True:
+            due_us, now_us = self._next_close_us, self._context.clock.market_us()
+            if due_us is not None and due_us <= now_us:
+                self._next_close_us = None
+                self._wake.now()
+            left_s = LOOK_S if due_us is None else (due_us - now_us) / SECOND_US
+            await self._context.clock.sleep_market(min(max(left_s, 0.0), LOOK_S))
+
     async def fold_all(self) -> int:
         """Fold every trade that may have changed; return how many changed their state."""
         now_us = self._context.clock.market_us()
         async with self._context.database.transaction() as tx:
-            waiting = await folding.trades_to_fold(tx, self._account)
-            next_close_us = await folding.next_close_us(tx, self._account, now_us)
-        self._close_in_s = None if next_close_us is None else (next_close_us - now_us) / 1e6
+            waiting, self._next_close_us = await folding.waiting(tx, self._account, now_us)
         moved = 0
         for trade_id in waiting:
             async with self._context.database.transaction() as tx:
@@ -67,7 +80,7 @@ class TradeManager:
         """Return it as a service."""
         return Service(
             recover=self.recover,
-            tasks=(self._wake.listen, self.run),
+            tasks=(self._wake.listen, self.run, self.watch_closes),
             readiness=lambda: Readiness(is_ready=not self._problem, reason=self._problem),
             routes={
                 ("POST", "/api/manual_expiration_check"): self.check_now,

@@ -25,12 +25,13 @@ async def fold(
     trade = await trades.lock_trade(tx, trade_id)
     if trade is None:
         return None
-    orders = await folding.orders_of(tx, trade_id)
-    settled = await folding.settlement_of(tx, trade.account, trade.market_ticker)
-    sums = trade_book.figures(trade.side, await folding.fills_of(tx, trade_id))
+    orders, settled, fills = await folding.facts_of(tx, trade)
+    sums = trade_book.figures(trade.side, fills)
     target = trade_book.state(
         sums, orders, is_past_close=now_us >= trade.close_us, is_settled=settled is not None
     )
+    if target is trade.state and not _has_changed(trade, sums):
+        return None
     settlement = (
         None if settled is None else trade_book.payout_usd_e6(trade.side, sums.open_qty_e2, settled)
     )
@@ -38,6 +39,12 @@ async def fold(
     for state in path or (target,):
         await _write(tx, environment, trade, sums, state, settlement=settlement, now_us=now_us)
     return target if path else None
+
+
+def _has_changed(trade: Trade, sums: Figures) -> bool:
+    """Return whether a trade that stays in its state has other figures than are written."""
+    held = (trade.filled_qty_e2, trade.open_qty_e2, trade.fees_usd_e6)
+    return held != (sums.filled_qty_e2, sums.open_qty_e2, sums.fees_usd_e6)
 
 
 async def _write(
