@@ -17,6 +17,9 @@ SERVICES: Final = (
 )
 """The services that the stage runs, and that can be killed, frozen and started twice."""
 
+SUPERVISORS: Final = ("auto_entry_supervisor", "active_trade_supervisor")
+"""Those that decide by themselves; they run in hours that have snapshots."""
+
 _CREATES: Final = {
     "create: no answer, accepted": RequestFault.TIMEOUT_AFTER,
     "create: no answer, never arrived": RequestFault.TIMEOUT_BEFORE,
@@ -58,6 +61,8 @@ OTHERS: Final = (
     "commit unknown, not done",
     "disk full",
     "hints lost",
+    "Redis away",
+    "Redis flushed",
     "kill -9",
     "kill -9 of all",
     "frozen shortly",
@@ -66,8 +71,6 @@ OTHERS: Final = (
     "clock ahead",
     "clock behind",
 )
-"""Redis is no part of the money's way: its loss is tried where snapshots are read."""
-
 DOUBTS: Final = tuple(name for name in REQUESTS if "no answer, " in name or "cut" in name)[:4]
 """What makes an order unknown."""
 

@@ -47,6 +47,8 @@ class Faults:
             "commit unknown, not done": lambda act: self._lose(act, is_done=False),
             "disk full": self._fill,
             "hints lost": self._hints,
+            "Redis away": self._lose_bus,
+            "Redis flushed": self._flush,
             "kill -9": self._kill,
             "kill -9 of all": self._kill_all,
             "frozen shortly": lambda act: self._freeze(act, SHORT_FREEZE_SECONDS),
@@ -86,6 +88,7 @@ class Faults:
         stage.network.out_until_us = 0
         stage.server.full_until_us = stage.server.hints_lost_until_us = 0
         stage.server.lose_answers.clear()
+        stage.bus.is_away = False
         for slot in self.copies:
             stage.kill(slot)
         for slot in stage.slots:
@@ -139,6 +142,20 @@ class Faults:
 
     def _hints(self, act: Strike) -> None:
         self._stage.server.lose_hints(OUTAGE_SECONDS * act.number)
+        self._struck(act.fault, "")
+
+    def _lose_bus(self, act: Strike) -> None:
+        bus = self._stage.bus
+        bus.is_away = True
+        self._struck(act.fault, "")
+
+        def restore() -> None:
+            bus.is_away = False
+
+        self._later(OUTAGE_SECONDS * act.number, restore)
+
+    def _flush(self, act: Strike) -> None:
+        self._stage.bus.flush()
         self._struck(act.fault, "")
 
     def _kill(self, act: Strike) -> None:

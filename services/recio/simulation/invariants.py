@@ -33,6 +33,7 @@ KILL_US: Final = 50_000
 """How long after the committed switch the last order may still leave, in wall time."""
 CALM_US: Final = 60_000_000
 """How long after the last fault a doubt may last, in wall time."""
+UNAUTHENTICATED: Final = 401
 SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3_600 * SECOND_US
 ONE_E4: Final = 10_000
@@ -59,7 +60,16 @@ BY_A_PERSON: Final = frozenset({"flatten", "panic", "manual"})
 
 
 def _creates(history: History) -> list[Sent]:
-    return [one for one in history.sent if one.kind == "create" and not one.is_foreign]
+    """Creates of ours that the exchange could take: what it does not even authenticate is no order.
+
+    A process that was frozen after its claim may send that one request when it wakes; its signature
+    is dead by then (or nobody has taken over yet).
+    """
+    return [
+        one
+        for one in history.sent
+        if one.kind == "create" and not one.is_foreign and one.status != UNAUTHENTICATED
+    ]
 
 
 def _ours(history: History) -> list[VenueOrder]:

@@ -7,11 +7,11 @@ well, so a plan with some acts left out is a run of its own: that is how a faili
 from __future__ import annotations
 
 import random  # noqa: TID251 (seeded: the same plan in each run)
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-from recio.simulation import catalogue
+from recio.simulation import catalogue, market_plane
 from recio.simulation.world import (
     BOOK,
     CLOSE_US,
@@ -28,11 +28,15 @@ from recio.simulation.world import (
     close_us,
 )
 
+Result = Literal["yes", "no"]
 ACCOUNTS: Final = ("north", "south")
 ENTRIES: Final = 20
 EXITS: Final = 12
 MOVES: Final = 24
 FAULTS: Final = 5
+SNAPSHOT_SECONDS: Final = 5
+WITH_SNAPSHOTS: Final = 8
+"""Each so many seeds the supervisors run as well, which costs twice as much."""
 _SECOND_US: Final = 1_000_000
 
 
@@ -112,8 +116,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     topology: Literal["PerService", "Compact"]
     read_lag_ms: int
     are_used_ids_refused_forever: bool
-    results: dict[str, Literal["yes", "no"]]
-    acts: tuple[AnyAct, ...]
+    results: dict[str, Result]
+    snapshot_seconds: int = 0
+    """Market seconds between snapshots; 0: none, and nobody decides by himself."""
+    documents: dict[str, dict[str, Any]] = {}
+    """The accounts' documents, where they are not the usual ones."""
+    acts: tuple[AnyAct, ...] = ()
 
 
 def make_plan(seed: int, faults: tuple[str, ...] = catalogue.NAMES, *, count: int = FAULTS) -> Plan:
@@ -127,13 +135,17 @@ def make_plan(seed: int, faults: tuple[str, ...] = catalogue.NAMES, *, count: in
         *_switches(chance),
         *(_strikes(chance, faults, count) if faults else ()),
     ]
+    has_snapshots = seed % WITH_SNAPSHOTS == 0
+    drawn: dict[str, Result] = {ticker: chance.choice(["yes", "no"]) for ticker in TICKERS}
+    walked = market_plane.results(market_plane.walk(seed, SNAPSHOT_SECONDS))
     return Plan(
         seed=seed,
         speed=chance.choice([10, 15, 20]),
         topology=chance.choice(["PerService", "PerService", "PerService", "Compact"]),
         read_lag_ms=chance.choice([0, 0, 1_500, 3_000]),
         are_used_ids_refused_forever=chance.random() < 0.5,
-        results={ticker: chance.choice(["yes", "no"]) for ticker in TICKERS},
+        results=drawn | walked if has_snapshots else drawn,
+        snapshot_seconds=SNAPSHOT_SECONDS if has_snapshots else 0,
         acts=tuple(sorted(acts, key=lambda act: act.at_s)),
     )
 

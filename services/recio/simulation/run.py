@@ -11,7 +11,7 @@ import gc
 import hashlib
 import random  # noqa: TID251 (seeded: the same delays in each run)
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -28,10 +28,12 @@ from recio.exchange_simulator.gateway import Gateway, Lost
 from recio.exchange_simulator.memory import MemoryHttp
 from recio.runtime.ids import SeededIds
 from recio.simulation import invariants, world
+from recio.simulation.catalogue import SERVICES, SUPERVISORS
 from recio.simulation.database import Server, Sessions
 from recio.simulation.faults import Faults
 from recio.simulation.history import History, Sample
 from recio.simulation.loop import SimulatedLoop
+from recio.simulation.market_plane import MarketPlane
 from recio.simulation.network import Network
 from recio.simulation.people import People
 from recio.simulation.plan import ACCOUNTS, Enter, Hand, Leave, Move, Plan, Strike, Switch
@@ -129,12 +131,12 @@ class Theatre:
                 await status.set_account_login(tx, account, None)
             await world.tell_markets(tx, exchange)
 
-    async def clean(self) -> None:
+    async def clean(self, documents: Mapping[str, dict[str, Any]]) -> None:
         """Remove what a run wrote, and write the accounts' documents anew."""
         self._admin.execute(self._wipe)
         async with self.owner.transaction() as tx:
             for account in ACCOUNTS:
-                document = _document(account)
+                document = documents.get(account) or _document(account)
                 await config.apply_account(
                     tx, document, environment=world.ENVIRONMENT, at_us=world.START_US, author="plan"
                 )
@@ -155,7 +157,11 @@ def _document(account: str) -> dict[str, Any]:
         "apiVersion": "recio.io/v1alpha1",
         "kind": "TradingAccount",
         "metadata": {"name": account},
-        "spec": {"series": ["KXBTCD", "KXBTC15M"], "risk": RISK[account]},
+        "spec": {
+            "series": ["KXBTCD", "KXBTC15M"],
+            "risk": RISK[account],
+            "strategy": {"autoEntry": {"enabled": True, "minProbabilityPermille": 700}},
+        },
     }
 
 
@@ -226,7 +232,7 @@ class Run:
 
     async def _main(self) -> tuple[Outcome, dict[str, History]]:
         loop = self.loop
-        await self.theatre.clean()
+        await self.theatre.clean(self.plan.documents)
         signers = await self._open_accounts()
         self.stage = Stage(
             loop=loop,
@@ -242,7 +248,14 @@ class Run:
         self._note_wire(signers)
         self.faults = Faults(self.stage, self.armed, self._struck_of)
         loop.start(self.venue, self._tick())
-        self.stage.open(ACCOUNTS, self.plan.topology)
+        step_s = self.plan.snapshot_seconds
+        services = (*SERVICES, *SUPERVISORS) if step_s else SERVICES
+        self.stage.open(ACCOUNTS, services, self.plan.topology)
+        if step_s:
+            process = self.loop.process("market")
+            clock = SimulatedClock(self.loop, process, self.plan.speed)
+            plane = MarketPlane(self.exchange, self.stage.bus, clock, self.plan.seed, step_s)
+            self.loop.start(process, plane.run())
         await self._until(lambda: self.stage.is_ready, READY_SECONDS)
         await self._act()
         await self._settle()

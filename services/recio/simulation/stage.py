@@ -30,11 +30,10 @@ from recio.runtime.metrics import Metrics, ProcessMetrics
 from recio.runtime.service import Service, ServiceContext
 from recio.runtime.settings import ProcessSettings
 from recio.simulation import world
-from recio.simulation.catalogue import SERVICES
 from recio.simulation.database import Server
 from recio.simulation.loop import SimulatedLoop, SimulatedProcess
+from recio.simulation.market_plane import SimulatedBus
 from recio.simulation.network import Network, SimulatedTransports
-from recio.testing.memory_bus import MemoryBus
 
 RECOVER_SECONDS: Final = 0.5
 RESTART_SECONDS: Final = 1.0
@@ -114,14 +113,14 @@ class Stage:
     seed: int
     speed: int
     clock: SimulatedClock
+    bus: SimulatedBus = field(default_factory=SimulatedBus)
     slots: list[Slot] = field(default_factory=list)
     died: list[str] = field(default_factory=list)
-    _build: Callable[[ServiceContext], Service] | None = None
 
-    def open(self, accounts: Iterable[str], topology: str) -> None:
-        """Start the services of all accounts."""
+    def open(self, accounts: Iterable[str], names: tuple[str, ...], topology: str) -> None:
+        """Start services for all accounts."""
         for account in accounts:
-            parts = [SERVICES] if topology == "Compact" else [(one,) for one in SERVICES]
+            parts = [names] if topology == "Compact" else [(one,) for one in names]
             for services in parts:
                 slot = Slot(account, services, self.loop.stage)
                 self.slots.append(slot)
@@ -197,7 +196,6 @@ class Stage:
     ) -> Callable[[str], ServiceContext]:
         clock = SimulatedClock(self.loop, process, self.speed)
         ids = SeededIds(f"{self.seed} {process.name}")
-        bus = MemoryBus()
         access = SimulatedAccess(self.network, clock, ids, self.signers)
         login = account_login(slot.account)
 
@@ -209,7 +207,7 @@ class Stage:
                 clock=clock,
                 ids=ids,
                 database=self.server.port(process, login, slot.account),
-                bus=bus,
+                bus=self.bus,
                 access=access,
                 metrics=Metrics(metrics, service=service, account=slot.account),
                 log=_LOG,

@@ -38,6 +38,7 @@ BOOK: Final[dict[str, tuple[tuple[Side, int, int], ...]]] = {
 }
 """The book at the start: side, price and quantity of resting bids."""
 STRIKE_OF_QUARTER_E6: Final = 90_100_000_000
+STRIKES: Final = {LOW: 89_999_990_000, HIGH: 90_249_990_000}
 SIDES: Final[dict[str, Side]] = {LOW: "yes", HIGH: "no", QUARTER: "yes"}
 """The side that the plan enters."""
 ENTRY_E4: Final = {LOW: 9_600, HIGH: 7_000, QUARTER: 5_300}
@@ -71,7 +72,6 @@ def make_exchange(config: Config, ids: Ids) -> Exchange:
 
 
 def _hourly() -> EventSpec:
-    strikes = ((LOW, 89_999_990_000), (HIGH, 90_249_990_000))
     return EventSpec(
         event_ticker=HOURLY,
         series_ticker="KXBTCD",
@@ -87,7 +87,7 @@ def _hourly() -> EventSpec:
                 strike_type="greater",
                 floor_strike_usd_e6=strike,
             )
-            for ticker, strike in strikes
+            for ticker, strike in STRIKES.items()
         ),
     )
 
