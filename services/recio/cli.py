@@ -23,9 +23,11 @@ _COMMANDS: Final = {
     "trace": "explain a trade from price tick to settlement",
     "accounts": "list the accounts, their switches and their money",
     "halt": "stop trading, or allow it again",
+    "disputes": "show what the exchange tells and is not believed, and decide it",
     "panic": "cancel all orders and close everything, with the key alone",
     "keys": "check an API key",
     "simulate": "simulate trading hours under faults and judge the invariants",
+    "prove": "the same with your own account document, and one page about it",
     "version": "show the versions in use",
 }
 
