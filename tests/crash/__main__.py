@@ -30,7 +30,8 @@ TOPOLOGIES = {"PerService": PER_SERVICE, "Compact": COMPACT}
 def main() -> int:
     """Do what the arguments say."""
     arguments = _arguments()
-    # As Ctrl-C: the servers that were started are stopped.
+    # As Ctrl-C, also in the background of a shell: the servers that were started are stopped.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     if arguments.recovery:
         return _recovery(arguments.out)

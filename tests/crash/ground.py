@@ -133,7 +133,9 @@ class Nursery:
 
     def _hear(self, word: str, *rest: str) -> None:
         if word == "born":
-            self._birth(rest[0]).set_result(self._life(int(rest[1])))
+            birth, life = self._birth(rest[0]), self._life(int(rest[1]))
+            if not birth.done():  # Whoever waited may have been told to stop.
+                birth.set_result(life)
         elif word == "ready":
             self._life(int(rest[0])).ready.set()
         elif word == "gone":

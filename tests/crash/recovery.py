@@ -35,6 +35,7 @@ COMMAND = "python -m tests.crash --recovery"
 WITHIN_S = 5.0
 START_S = 120.0
 READY_S = 60.0
+STOP_S = 90.0
 LOOK_S = 0.02
 ROUNDS = 2
 WATCHED_S = 7.0
@@ -95,10 +96,10 @@ class Up:
             time.sleep(0.2)
 
     def end(self) -> None:
-        """Press Ctrl-C."""
+        """Stop it."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        self._process.wait(60)
+            self._process.terminate()
+        self._process.wait(STOP_S)
 
 
 def ask_ready(port: int) -> dict[str, Any]:
