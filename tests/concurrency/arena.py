@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg import pq
 from tests.concurrency.exploring import Choice, Reaches, random_orders, written_by
 from tests.concurrency.judging import Judge, drive
 from tests.concurrency.kinds import Kind, Stage
@@ -151,7 +152,8 @@ class Arena:
         return self.judge.digest()
 
     def _put_back(self) -> None:
-        self._owner.pgconn.exec_(self.world.putting_back(self._touched).encode())
+        done = self._owner.pgconn.exec_(self.world.putting_back(self._touched).encode())
+        assert done.status == pq.ExecStatus.COMMAND_OK, done.error_message.decode()
         self._touched = frozenset()
         self._runs += 1
         if self._runs % VACUUM_EVERY == 0:

@@ -15,15 +15,19 @@ from recio.adapters.kalshi.caller import Call
 from recio.adapters.kalshi.model import ExchangeFill, NewOrder, OrderReply
 from recio.adapters.kalshi.rest_orders import PreparedOrder
 from recio.adapters.postgres import config, facts, intents, leases, orders, switches
+from recio.adapters.postgres.orders import OrderRow
 from recio.apps.kalshi_account_sync import booking
+from recio.apps.kalshi_account_sync.doubts import Doubts
 from recio.apps.kalshi_account_sync.losses import LossWatch
-from recio.apps.kalshi_account_sync.reconciling import Reconciler
 from recio.apps.main_app import settings_view
+from recio.apps.trade_executor.app import Executor
 from recio.apps.trade_executor.resolving import found_outcome
 from recio.apps.trade_executor.sending import Outcome, Sender
 from recio.apps.trade_initiator.decide import decide
 from recio.apps.trade_manager.fold import fold
 from recio.domain.account_config import Trading
+from recio.domain.disputes import Contradiction, Reason
+from recio.domain.errors import Unavailable
 from recio.domain.orders import OrderState
 from recio.domain.units import SECOND_US
 from recio.runtime.service import ServiceContext
@@ -110,34 +114,41 @@ def _propose(wish: str) -> Script:
     return script
 
 
-def _send(order: str) -> Script:
+class NoTokens(Rest):
+    """The exchange when no token comes in time."""
+
+    async def prepare(self, order: NewOrder, *, wait_s: float) -> PreparedOrder:
+        """Refuse."""
+        raise Unavailable(f"no token for {order.ticker} within {wait_s} s")
+
+
+class NoGroup:
+    """No order group: what the exchange limits by itself is not tried here."""
+
+    async def of(self, _row: OrderRow) -> None:
+        """Return none."""
+
+
+def _sender(stage: Stage, port: SteppedPort, rest: type[Rest] = Rest) -> Sender:
+    context = stage.context("trade_executor", port)
+    sender = Executor(context, "one", rest(stage))._sender  # type: ignore[arg-type]
+    sender._fuse = NoGroup()  # type: ignore[assignment]
+    return sender
+
+
+def _send(order: str, rest: type[Rest] = Rest) -> Script:
     async def script(stage: Stage, port: SteppedPort) -> None:
-        context = stage.context("trade_executor", port)
         async with port.transaction() as tx:
             held = await orders.work(tx, "one")
         row = next((r for r in held.waiting if r.order.order_id == stage.world.orders[order]), None)
         if row is not None:
-            await Sender(context, Rest(stage)).send(row, OLD_EPOCH)  # type: ignore[arg-type]
-
-    return script
-
-
-def _give_up(order: str) -> Script:
-    async def script(stage: Stage, port: SteppedPort) -> None:
-        context = stage.context("trade_executor", port)
-        async with port.transaction() as tx:
-            held = await orders.work(tx, "one")
-        row = next((r for r in held.waiting if r.order.order_id == stage.world.orders[order]), None)
-        if row is not None:
-            sender = Sender(context, Rest(stage))  # type: ignore[arg-type]
-            await sender._give_up(row, OLD_EPOCH, "no tokens in time")
+            await _sender(stage, port, rest).send(row, OLD_EPOCH)
 
     return script
 
 
 def _record(outcome: Callable[[World, Any], Outcome]) -> Script:
     async def script(stage: Stage, port: SteppedPort) -> None:
-        context = stage.context("trade_executor", port)
         async with port.transaction() as tx:
             (row,) = [
                 row
@@ -145,7 +156,7 @@ def _record(outcome: Callable[[World, Any], Outcome]) -> Script:
                 if row.order.order_id == stage.world.orders["sent"]
             ] or (None,)
         if row is not None:
-            sender = Sender(context, Rest(stage))  # type: ignore[arg-type]
+            sender = _sender(stage, port)
             await sender.record_outcome(row, OLD_EPOCH, outcome(stage.world, row))
 
     return script
@@ -200,9 +211,10 @@ async def _watch_losses(stage: Stage, port: SteppedPort) -> None:
 
 
 async def _trip(stage: Stage, port: SteppedPort) -> None:
-    context = stage.context("kalshi_account_sync", port)
-    reconciler = Reconciler(context, "one", Rest(stage))  # type: ignore[arg-type]
-    await reconciler._trip(Trading.NO_NEW_ENTRIES, "cash differs", stage.world.now_us)
+    found = Contradiction(
+        Reason.FILL_BEYOND_LIMIT, "some", "a fill is at a worse price than its limit", told={}
+    )
+    await Doubts(stage.context("kalshi_account_sync", port), "one").raise_(found)
 
 
 def _fold(trade: str) -> Script:
@@ -271,7 +283,7 @@ KINDS: Final = tuple(
         ("page: propose", "recio_main_app", _propose("new")),
         ("executor: send an entry", ONE, _send("entry")),
         ("executor: send an exit", ONE, _send("exit")),
-        ("executor: give an entry up", ONE, _give_up("entry")),
+        ("executor: give an entry up", ONE, _send("entry", NoTokens)),
         ("executor: no answer", ONE, _record(_unknown)),
         ("executor: found", ONE, _record(_found)),
         ("executor: refused", ONE, _record(_absent)),
@@ -285,7 +297,7 @@ KINDS: Final = tuple(
         ("sync: settlement", ONE, _settle),
         ("sync: deposit", ONE, _deposit),
         ("sync: losses", ONE, _watch_losses),
-        ("sync: breaker", ONE, _trip),
+        ("sync: dispute", ONE, _trip),
         ("manager: fold the held", ONE, _fold("held")),
         ("manager: fold the sent", ONE, _fold("sent")),
         ("manager: fold the ended", ONE, _fold("over")),

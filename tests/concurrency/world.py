@@ -136,14 +136,16 @@ class World:
 
     def _keep(self) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
-            tables = [
-                name
-                for (name,) in connection.execute(
-                    "SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') "
-                    "AND c.relnamespace = 'trading'::regnamespace AND NOT c.relispartition "
-                    "AND c.relname NOT LIKE '%transitions' ORDER BY 1"
-                )
-            ]
+            columns = dict(
+                connection.execute(
+                    "SELECT c.relname, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) "
+                    "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+                    "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition "
+                    "AND c.relnamespace = 'trading'::regnamespace "
+                    "AND c.relname NOT LIKE '%transitions' "
+                    "AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' GROUP BY 1"
+                ).fetchall()
+            )
             connection.execute("CREATE SCHEMA kept")
             # Who waits for whom is looked at here; the server must not resolve it first.
             connection.execute(
@@ -151,17 +153,19 @@ class World:
                     psycopg.sql.Identifier(connection.info.dbname)
                 )
             )
-            for name in tables:
+            for name in columns:
                 connection.execute(f"CREATE TABLE kept.{name} AS TABLE trading.{name}")
             self.references = _references(connection)
-        self.tables = frozenset(tables)
+        self.tables = frozenset(columns)
+        self._columns = columns
 
     def putting_back(self, touched: frozenset[str]) -> str:
         """Return what puts these tables back as they were kept."""
         return (
             "BEGIN; SET LOCAL session_replication_role = replica; "
             + " ".join(
-                f"DELETE FROM trading.{name}; INSERT INTO trading.{name} TABLE kept.{name};"
+                f"DELETE FROM trading.{name}; INSERT INTO trading.{name} ({self._columns[name]}) "
+                f"SELECT {self._columns[name]} FROM kept.{name};"
                 for name in sorted(touched & self.tables)
             )
             + " COMMIT"

@@ -119,6 +119,32 @@ def test_a_refused_row_names_its_constraint(port, runner):
     assert (error.sqlstate, error.constraint, rows) == ("23514", "things_small_check", 0)
 
 
+def test_a_statement_that_was_refused_at_its_first_use_works_at_its_second(port, runner):
+    """The server keeps what it has prepared although running it failed; nothing is prepared twice."""
+    sql = "INSERT INTO things (id, small) VALUES (%s, %s)"
+
+    async def insert(small):
+        async with port.transaction() as tx:
+            await tx.execute(sql, 1, small)
+
+    async def refused(statement):
+        async with port.transaction() as tx:
+            await tx.fetch("SELECT 1")
+            await tx.fetch(statement)
+
+    async def main():
+        with pytest.raises(DatabaseRejected):
+            await insert(0)
+        # One that cannot even be prepared leaves no name behind.
+        for _ in range(2):
+            with pytest.raises(DatabaseBroken, match="nothing_such"):
+                await refused("SELECT nothing_such FROM things")
+        await insert(1)
+        return await count(port)
+
+    assert runner.run(main()) == 1
+
+
 def test_a_refusal_cannot_be_swallowed_inside_the_block(port, runner):
     """A transaction with a refused statement is never reported as committed."""
 

@@ -68,14 +68,22 @@ class Statement:
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """Whose answers are awaited, in order; None stands for a Parse."""
+class _Parse:
+    """A preparation on its way; the server keeps the name of one that succeeded, whatever follows."""
 
-    queue: list[Statement | None] = field(default_factory=list)
+    key: tuple[str, tuple[int, ...]]
+    is_done: bool = False
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Whose answers are awaited, in order; None stands for what nobody waits for."""
+
+    queue: list[Statement | _Parse | None] = field(default_factory=list)
     done: int = 0
     error: PGresult | None = None
     culprit: Statement | None = None
-    new_names: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    parses: list[_Parse] = field(default_factory=list)
 
 
 class Session:
@@ -167,8 +175,9 @@ class Session:
         if name is None:
             name = self._prepared[key] = _name_of(key)
             self._pgconn.send_prepare(name, text, list(types))
-            waiting.queue.append(None)
-            waiting.new_names.append(key)
+            parse = _Parse(key)
+            waiting.queue.append(parse)
+            waiting.parses.append(parse)
         self._pgconn.send_query_prepared(name, values, formats)
         waiting.queue.append(statement)
 
@@ -196,20 +205,25 @@ class Session:
 
     @staticmethod
     def _take_result(waiting: _Waiting, result: PGresult) -> None:
-        statement = waiting.queue[waiting.done] if waiting.done < len(waiting.queue) else None
+        entry = waiting.queue[waiting.done] if waiting.done < len(waiting.queue) else None
         if result.status == _FAILED:
             if waiting.error is None:
-                following = waiting.queue[waiting.done + 1 : waiting.done + 2]
+                about = waiting.queue[waiting.done : waiting.done + 2]
                 waiting.error = result
-                waiting.culprit = statement or (following[0] if following else None)
-        elif statement is not None and result.status != _SKIPPED:
-            statement.result = result
+                waiting.culprit = next((one for one in about if isinstance(one, Statement)), None)
+        elif result.status == _SKIPPED:
+            return
+        elif isinstance(entry, _Parse):
+            entry.is_done = True
+        elif entry is not None:
+            entry.result = result
 
     def _finish(self, waiting: _Waiting) -> None:
         if waiting.error is None:
             return
-        for key in waiting.new_names:
-            self._prepared.pop(key, None)
+        for parse in waiting.parses:
+            if not parse.is_done:
+                self._prepared.pop(parse.key, None)
         raise self._failure(waiting.error, waiting.culprit)
 
     def _failure(self, result: PGresult, culprit: Statement | None) -> Exception:
