@@ -119,6 +119,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     results: dict[str, Result]
     snapshot_seconds: int = 0
     """Market seconds between snapshots; 0: none, and nobody decides by himself."""
+    scale: int = 1
+    """Every quantity and the opening balance are so many times the usual ones."""
     documents: dict[str, dict[str, Any]] = {}
     """The accounts' documents, where they are not the usual ones."""
     acts: tuple[AnyAct, ...] = ()
@@ -250,3 +252,14 @@ def _end_s(ticker: str) -> float:
 
 
 assert QUARTER_CLOSE_US < CLOSE_US
+
+
+def scaled(plan: Plan, scale: int) -> Plan:
+    """Return the plan with every quantity ``scale`` times as large."""
+    acts = tuple(
+        msgspec.structs.replace(act, qty_e2=act.qty_e2 * scale)
+        if isinstance(act, Move | Enter | Leave | Hand)
+        else act
+        for act in plan.acts
+    )
+    return msgspec.structs.replace(plan, scale=scale, acts=acts)

@@ -34,6 +34,7 @@ from recio.simulation.faults import Faults
 from recio.simulation.history import History, Sample
 from recio.simulation.loop import SimulatedLoop
 from recio.simulation.market_plane import MarketPlane
+from recio.simulation.measures import Halt, Reached, halts, reached
 from recio.simulation.network import Network
 from recio.simulation.people import People
 from recio.simulation.plan import ACCOUNTS, Enter, Hand, Leave, Move, Plan, Strike, Switch
@@ -92,6 +93,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     steps: int
     digest: str
+    reached: dict[str, tuple[Reached, ...]] = {}
+    halts: tuple[Halt, ...] = ()
 
 
 class Theatre:
@@ -202,6 +205,7 @@ class Run:
                 is_client_order_id_used_forever=plan.are_used_ids_refused_forever,
             ),
             SeededIds(f"exchange {seed}"),
+            scale=plan.scale,
         )
         self.watches = {
             name: Watch(theatre.looking, name, self.clock, is_gated=False) for name in ACCOUNTS
@@ -267,7 +271,7 @@ class Run:
         for name in ACCOUNTS:
             body = {
                 "account": name,
-                "initial_balance_dollars": str(BALANCE_DOLLARS),
+                "initial_balance_dollars": str(BALANCE_DOLLARS * self.plan.scale),
                 "key_type": "ed25519",
             }
             reply = await http.request(
@@ -448,4 +452,6 @@ def _outcome(run: Run, histories: dict[str, History], found: tuple[str, ...]) ->
         requests=sum(len(one.sent) for one in histories.values()),
         steps=run.loop.steps,
         digest=hashlib.sha256(told).hexdigest()[:16],
+        reached={name: reached(one) for name, one in histories.items()},
+        halts=tuple(halt for name, one in histories.items() for halt in halts(name, one)),
     )

@@ -55,8 +55,8 @@ def event_of(ticker: str) -> str:
     return ticker.rpartition("-")[0]
 
 
-def make_exchange(config: Config, ids: Ids) -> Exchange:
-    """Return the exchange as the hour begins."""
+def make_exchange(config: Config, ids: Ids, *, scale: int = 1) -> Exchange:
+    """Return the exchange as the hour begins; ``scale`` multiplies every quantity of its book."""
     made = Exchange(config, fresh=ids.fresh)
     for ticker in ("KXBTCD", "KXBTC15M"):
         made.list_series(SeriesSpec(ticker=ticker, title="Bitcoin"))
@@ -67,7 +67,7 @@ def make_exchange(config: Config, ids: Ids) -> Exchange:
     made.set_strike(QUARTER, STRIKE_OF_QUARTER_E6, START_US)
     for ticker, levels in BOOK.items():
         for side, price_e4, qty_e2 in levels:
-            made.set_external_level(ticker, side, price_e4, qty_e2, START_US)
+            made.set_external_level(ticker, side, price_e4, qty_e2 * scale, START_US)
     return made
 
 
