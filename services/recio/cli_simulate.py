@@ -28,6 +28,7 @@ from recio.simulation.campaign import (
     shrink,
 )
 from recio.simulation.plan import Plan, make_plan
+from recio.simulation.recording import record
 
 EXAMPLES: Final = """examples:
   recio simulate --seeds 100
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="workers (one for each processor)")
     parser.add_argument("--results", type=Path, metavar="FILE", help="append outcomes, resume")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="add the sums to this file")
     parser.add_argument("--shrink", action="store_true", help="make failing plans small")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="play this plan instead")
     parser.add_argument("--table", action="store_true", help="print faults by order state")
@@ -62,13 +64,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.seeds < 1 or arguments.first_seed < 0:
         raise InvalidValue("expected at least one seed, and no seed below 0")
     faults = _faults(arguments.faults)
-    tally, done = Tally(), set()
-    for outcome in read_results(arguments.results) if arguments.results else ():
-        tally.add(outcome)
-        done.add(outcome.seed)
+    tally = Tally()
     wanted = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    for outcome in read_results(arguments.results) if arguments.results else ():
+        if outcome.seed in wanted:
+            tally.add(outcome)
+    done = set(tally.outcomes)
     plans = (make_plan(seed, faults) for seed in wanted if seed not in done)
-    left = sum(seed not in done for seed in wanted)
+    left = len(wanted) - len(done)
     if left:
         jobs = min(arguments.jobs or os.cpu_count() or 1, left)
         _campaign(tally, plans, left, jobs, arguments.results)
@@ -127,6 +130,8 @@ def _report(tally: Tally, faults: tuple[str, ...], arguments: argparse.Namespace
         _shrink_first(min(tally.failed), faults)
     for cell in empty:
         print(f"never hit: {cell}")
+    if arguments.record is not None:
+        record(arguments.record, tally)
     print(f"{len(tally.failed)} of {tally.seeds} seeds broke an invariant")
     return 1 if tally.failed or empty else 0
 

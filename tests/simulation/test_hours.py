@@ -13,6 +13,7 @@ import pytest
 from recio.simulation import catalogue
 from recio.simulation.campaign import Tally, Worker, command_for, read_results, shrink
 from recio.simulation.plan import ACCOUNTS, Enter, Leave, Plan, Strike, make_plan
+from recio.simulation.recording import Records, record
 from recio.simulation.run import Outcome
 from recio.simulation.worker import Reply
 
@@ -134,3 +135,22 @@ def test_a_failure_names_the_command_that_repeats_it():
     """Somebody else can play it again."""
     assert command_for(17, catalogue.NAMES) == "recio simulate --first-seed 17 --seeds 1"
     assert "--faults 'disk full'" in command_for(17, ("disk full",))
+
+
+def test_what_was_played_is_kept_once(tmp_path):
+    """Campaigns of the same code add up; the same seed again changes nothing."""
+    path = tmp_path / "simulation.json"
+    first, second = Tally(), Tally()
+    for seed in (1, 2):
+        first.add(outcome(seed, hits={"disk full | created": 1}))
+    for seed in (2, 3):
+        second.add(outcome(seed, hits={"disk full | created": 1}))
+
+    record(path, first)
+    record(path, second)
+
+    (held,) = msgspec.json.decode(path.read_bytes(), type=Records).campaigns
+    assert held.seeds == [1, 2, 3]
+    assert held.hits == {"disk full | created": 3}
+    assert held.counts["fills"] == 30
+    assert held.failed == {}

@@ -29,6 +29,9 @@ from recio.simulation.worker import Reply
 
 _decoder: Final = msgspec.json.Decoder(Reply)
 _encoder: Final = msgspec.json.Encoder()
+_COUNTED: Final = (
+    "intents", "orders", "fills", "settlements", "commits", "requests", "steps",
+)  # fmt: skip
 
 
 class Worker:
@@ -74,40 +77,65 @@ class Worker:
 
 @dataclass(slots=True)
 class Tally:
-    """The sums over outcomes."""
+    """The sums over outcomes; a seed counts once."""
 
-    seeds: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    hits: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
     failed: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Add one outcome."""
-        self.seeds += 1
-        for name in ("intents", "orders", "fills", "settlements", "commits", "requests", "steps"):
-            self.counts[name] += getattr(outcome, name)
-        self.hits.update(outcome.hits)
+        self.outcomes[outcome.seed] = outcome
         if outcome.violations:
             self.failed[outcome.seed] = outcome.violations
 
+    def without(self, seeds: set[int]) -> Tally:
+        """Return the tally of all other seeds."""
+        return Tally(
+            {seed: one for seed, one in self.outcomes.items() if seed not in seeds},
+            {seed: what for seed, what in self.failed.items() if seed not in seeds},
+        )
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds were played."""
+        return len(self.outcomes)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The sums of what happened."""
+        return {
+            name: sum(getattr(one, name) for one in self.outcomes.values()) for name in _COUNTED
+        }
+
+    @property
+    def hits(self) -> Counter[str]:
+        """How often each fault met each order state."""
+        made: Counter[str] = Counter()
+        for one in self.outcomes.values():
+            made.update(one.hits)
+        return made
+
     def empty_cells(self) -> list[str]:
         """Return every fault by order state that can happen and was not hit."""
-        return [cell for cell in catalogue.cells() if not self.hits[cell]]
+        hits = self.hits
+        return [cell for cell in catalogue.cells() if not hits[cell]]
 
     def table(self) -> list[str]:
         """Return hits of fault by order state as lines."""
+        hits = self.hits
         names = [catalogue.SHORT.get(one, one) for one in catalogue.STATES]
         width = max(len(one) for one in catalogue.struck_names()) + 2
         lines = [" " * width + "".join(f"{name:>12}" for name in names)]
         for fault in catalogue.struck_names():
-            cells = (self._cell(fault, state) for state in catalogue.STATES)
+            cells = (_cell(hits, fault, state) for state in catalogue.STATES)
             lines.append(f"{fault:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
         return lines
 
-    def _cell(self, fault: str, state: str) -> str:
-        number = self.hits[f"{fault} | {state}"]
-        is_possible = state in catalogue.states_of(fault)
-        return str(number) if number else ("EMPTY" if is_possible else "")
+
+def _cell(hits: Counter[str], fault: str, state: str) -> str:
+    number = hits[f"{fault} | {state}"]
+    is_possible = state in catalogue.states_of(fault)
+    return str(number) if number else ("EMPTY" if is_possible else "")
 
 
 class Pool:
