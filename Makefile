@@ -40,6 +40,13 @@ ON_POSTGRES = tests/integration/adapters tests/integration/test_grants.py \
 	tests/integration/runtime/test_preparing.py \
 	$(foreach part,schema access config leases gate facts fold status,tests/integration/money/test_$(part).py)
 
+.PHONY: simulate
+simulate: dev ## Play 300 fixed hours under faults, and 100 that follow from this commit
+	@echo "==> Simulated hours (300 fixed, 100 from seed $(OWN_SEED))"
+	@.venv/bin/recio simulate --seeds 300 $(ARGS)
+	@.venv/bin/recio simulate --seeds 100 --first-seed $(OWN_SEED) $(ARGS)
+OWN_SEED = $(shell printf '%d' 0x$$(git rev-parse --short=7 HEAD 2>&1 | grep -x '[0-9a-f]*' || echo 1))
+
 .PHONY: programs
 programs: dev ## Build the API server, helm and what else tests run on (once: 8 minutes on 2 cores)
 	@if command -v go >/dev/null; then $(PYTHON) -m tests.e2e.cluster binaries $(PROGRAMS); \
