@@ -209,6 +209,24 @@ def test_an_accepted_difference_of_cash_is_booked_against_suspense(
     ]
 
 
+def test_cash_is_not_booked_while_something_else_may_explain_it(scene, doubts, page, runner):
+    """The fact would be booked as well, and the money twice."""
+
+    async def play():
+        cash = found(Reason.CASH_DIFFERS, "", cash_usd_e6=1)
+        await doubts.raise_(found())
+        await doubts.raise_(cash)
+        scene.clock.pass_time(5)
+        await doubts.raise_(cash)
+        fact, difference = await doubts.settle()
+        with pytest.raises(Rejected, match="decide fill_exceeds_order first"):
+            await decide(page, scene, difference, is_accepted=True)
+        await decide(page, scene, fact, is_accepted=False)
+        await decide(page, scene, difference, is_accepted=True)
+
+    runner.run(play())
+
+
 def test_what_cannot_be_booked_is_open_again_with_the_reason(
     scene, doubts, accepting, page, runner
 ):

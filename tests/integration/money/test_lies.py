@@ -328,7 +328,8 @@ class Desk:
 
         What was told is discarded; a difference of cash that it left in the books is accepted.
         """
-        for dispute in await self.undecided():
+        undecided = await self.undecided()
+        for dispute in sorted(undecided, key=lambda one: one.reason is Reason.CASH_DIFFERS):
             if dispute.state == "open":
                 async with self.scene.owner.transaction() as tx:
                     await disputes.decide(

@@ -141,8 +141,24 @@ async def decide(
         raise Rejected(f"expected an open dispute {dispute_id} of account {account}: {what}")
     decision = ACCEPTED if is_accepted else DISCARDED
     check_decision(found.reason, decision)
+    if found.reason is Reason.CASH_DIFFERS:
+        await _check_alone(tx, found)
     await _move(tx, dispute_id, (OPEN,), decision, note=note, author=author, at_us=at_us)
     return msgspec.structs.replace(found, state=decision, note=note, author=author)
+
+
+async def _check_alone(tx: Transaction, cash: Dispute) -> None:
+    """Refuse to book a difference of cash that something else undecided may explain."""
+    others = [
+        each.reason.value
+        for each in await undecided(tx, cash.account)
+        if each.dispute_id != cash.dispute_id
+    ]
+    if others:
+        raise Rejected(
+            f"decide {', '.join(sorted(set(others)))} first: it may explain the difference of cash, "
+            "which would then be booked twice"
+        )
 
 
 async def _move(
