@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.crash import recovery
 from tests.crash.boundaries import Point
 from tests.crash.killing import kill_at, kill_at_all, record, worlds
-from tests.crash.results import DIFFERING, FILE, MISSED, Record, Result, Series, code_digest
+from tests.crash.results import DIFFERING, FILE, MISSED, Record, Result, code_digest
 from tests.crash.world import COMPACT, PER_SERVICE
 
 TOPOLOGIES = {"PerService": PER_SERVICE, "Compact": COMPACT}
@@ -33,6 +33,14 @@ def main() -> int:
     # As Ctrl-C, also in the background of a shell: the servers that were started are stopped.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        return _do(arguments)
+    except KeyboardInterrupt:
+        _say("stopped; --all goes on from here")
+        return 130
+
+
+def _do(arguments: argparse.Namespace) -> int:
     if arguments.recovery:
         return _recovery(arguments.out)
     if arguments.list:
@@ -84,8 +92,8 @@ async def _one(topology: str, point: Point, *, is_logged: bool) -> int:
 
 
 async def _all(arguments: argparse.Namespace) -> int:
-    found = Record.load(arguments.out, code=code_digest(), is_fresh=arguments.fresh)
-    series = found.series.setdefault(arguments.topology, Series())
+    found = Record.load(arguments.out)
+    series = found.begin(arguments.topology, code=code_digest(), is_fresh=arguments.fresh)
     async with worlds(arguments.worlds, TOPOLOGIES[arguments.topology]) as here:
         clean = await record(here[0])
         series.enumerated, series.unsteady = len(clean.points), len(clean.unsteady)
@@ -120,10 +128,10 @@ async def _all(arguments: argparse.Namespace) -> int:
 
 
 def _recovery(path: Path) -> int:
-    found = Record.load(path, code=code_digest(), is_fresh=False)
-    found.services = recovery.measure(_say)
+    found = Record.load(path)
+    found.recovery = recovery.measure(_say)
     found.save()
-    return int(not found.services["is_within"])
+    return int(not found.recovery["is_within"])
 
 
 def _tell(result: Result) -> None:

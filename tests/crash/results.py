@@ -1,7 +1,7 @@
 """What came of every boundary, kept in one JSON file that a stopped run goes on with.
 
-Results belong to a state of the code: the digest of the product's sources and of the script stands
-in the file, and another one begins anew.
+Results belong to a state of the code: the digest of the product's sources and of this harness stands
+beside them, and with another one they are made anew.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Series:
-    """All results of one topology."""
+    """All results of one topology, for one state of the code."""
 
+    code: str = ""
     enumerated: int = 0
     unsteady: int = 0
     """Boundaries that only some clean runs have: reads that a poll or a hint may save."""
@@ -53,6 +54,7 @@ class Series:
             for outcome in (EQUAL, UNSENT, DIFFERING, MISSED)
         }
         return {
+            "code": self.code,
             "points": self.enumerated,
             "points_of_some_clean_runs_only": self.unsteady,
             "killed": len(results) - count[MISSED],
@@ -90,14 +92,18 @@ def _recovery(results: list[Result]) -> dict[str, dict[str, float]]:
     }
 
 
+_CODE = (
+    ("services/recio", "*.py"),
+    ("migrations", "*.sql"),
+    *(("tests/crash", f"{name}.py") for name in ("ground", "market", "proxy", "script", "state")),
+)
+"""What a result hangs on: the product, the script, where bytes are held and what is compared."""
+
+
 def code_digest() -> str:
     """Return what names the code that the results belong to."""
     digest = hashlib.sha256()
-    for folder, pattern in (
-        ("services/recio", "*.py"),
-        ("migrations", "*.sql"),
-        ("tests/crash", "*.py"),
-    ):
+    for folder, pattern in _CODE:
         for path in sorted((ROOT / folder).rglob(pattern)):
             digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
@@ -108,23 +114,21 @@ class Record:
     """The file."""
 
     path: Path
-    code: str
     series: dict[str, Series] = field(default_factory=dict)
-    services: dict[str, Any] = field(default_factory=dict)
-    """Recovery of every service under the local supervisor (``--recovery``)."""
+    recovery: dict[str, Any] = field(default_factory=dict)
+    """What ``--recovery`` measured."""
 
     @classmethod
-    def load(cls, path: Path, *, code: str, is_fresh: bool) -> Record:
-        """Return what the file holds for this code."""
-        made = cls(path=path, code=code)
+    def load(cls, path: Path) -> Record:
+        """Return what the file holds."""
+        made = cls(path=path)
         if not path.exists():
             return made
         found = json.loads(path.read_text())
-        made.services = found.get("services", {})
-        if is_fresh or found.get("code") != code:
-            return made
+        made.recovery = found["recovery"]
         for topology, document in found["topologies"].items():
             made.series[topology] = Series(
+                code=document["code"],
                 enumerated=document["points"],
                 unsteady=document["points_of_some_clean_runs_only"],
                 results={
@@ -134,14 +138,20 @@ class Record:
             )
         return made
 
+    def begin(self, topology: str, *, code: str, is_fresh: bool) -> Series:
+        """Return a topology's results to go on with: none if they are of other code."""
+        held = self.series.get(topology)
+        if held is None or is_fresh or held.code != code:
+            held = self.series[topology] = Series(code=code)
+        return held
+
     def save(self) -> None:
         """Write the file whole, so that a stop leaves the last one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         document = {
             "command": COMMAND,
-            "code": self.code,
             "topologies": {name: one.document() for name, one in sorted(self.series.items())},
-            "services": self.services,
+            "recovery": self.recovery,
         }
         beside = self.path.with_suffix(".unfinished")
         beside.write_text(json.dumps(document, indent=1) + "\n")

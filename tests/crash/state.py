@@ -150,13 +150,13 @@ def _died_unsent(found: Mapping[str, Any], clean: Mapping[str, Any]) -> bool:
         and orders[0][3] in {"expired_unsent", "canceled"}
         and (orders[0][:3], orders[0][4:7]) == (entry[:3], entry[4:7])
         and orders[0][7:9] == [0, 0]
+        and entry[0] not in [one[0] for one in found.get("exchange orders", [])]
         and [trade[1] for trade in found["trades"]] == ["abandoned"]
         and not any(
             found.get(name)
-            for name in ("fills", "positions", "settlements", "ledger", "exchange orders",
-                         "exchange positions")
+            for name in ("fills", "positions", "settlements", "ledger", "exchange positions")
         )
-    )  # fmt: skip
+    )
 
 
 def _cash(found: Mapping[str, Any]) -> list[str]:
