@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from concurrent.futures import Future
-from threading import Thread
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from tests.crash.boundaries import Point
@@ -59,14 +58,11 @@ def chosen(points, kind):
 class Play:
     """The runs, in a thread of their own: each test waits for its own result only."""
 
-    def __init__(self):
+    def __init__(self, thread):
         self.found = Future()
         self.results = {}
-        self._thread = Thread(target=self._run, name="crash points")
-
-    def start(self):
-        """Start it."""
-        self._thread.start()
+        self.whole = thread.submit(lambda: asyncio.run(self._play()))
+        self.whole.add_done_callback(self._end)
 
     def result(self, kind):
         """Return the boundary of a kind, and what came of it."""
@@ -74,17 +70,11 @@ class Play:
         assert point is not None, f"the clean run has no such boundary: {kind}"
         return point, self.results[str(point)].result(PATIENCE_S)
 
-    def join(self):
-        """Wait for its end."""
-        self._thread.join()
-
-    def _run(self):
-        try:
-            asyncio.run(self._play())
-        except BaseException as error:
-            for waiting in (self.found, *self.results.values()):
-                if not waiting.done():
-                    waiting.set_exception(error)
+    def _end(self, whole):
+        error = whole.exception()
+        for waiting in (self.found, *self.results.values()):
+            if error is not None and not waiting.done():
+                waiting.set_exception(error)
 
     async def _play(self):
         async with worlds(2) as here:
@@ -102,10 +92,8 @@ class Play:
 @pytest.fixture(scope="module")
 def play():
     """All kinds, two runs at a time."""
-    made = Play()
-    made.start()
-    yield made
-    made.join()
+    with ThreadPoolExecutor(1) as thread:
+        yield Play(thread)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=" ".join)
