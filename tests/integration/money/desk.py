@@ -31,9 +31,11 @@ from recio.adapters.kalshi.errors import (
 )
 from recio.adapters.kalshi.model import (
     CanceledItem,
+    ExchangeBalance,
     ExchangeOrder,
     ItemError,
     NewOrder,
+    OrderGroup,
     OrderRef,
     OrderReply,
 )
@@ -101,6 +103,7 @@ class ScriptedExchange:
         self.script: deque[Answer] = deque()
         self.wire: list[str] = []
         self.canceled: list[str] = []
+        self.groups: dict[str, OrderGroup] = {}
         self.refuses_used_ids_forever = True
         self.arrived_twice = 0
         self.listed = 0
@@ -189,6 +192,38 @@ class ScriptedExchange:
         """Return how old reads are."""
         self.point("as of")
         return self.clock.market_us() - self.lag_us
+
+    # Account and fuse.
+
+    async def adopt_limits(self) -> None:
+        """Keep to the budget there is."""
+
+    async def order_groups(self) -> tuple[OrderGroup, ...]:
+        """List order groups."""
+        return tuple(self.groups.values())
+
+    async def order_group(self, group_id: str) -> OrderGroup:
+        """Return one order group."""
+        return self.groups[group_id]
+
+    async def create_order_group(
+        self, limit_qty_e2: int, *, exchange_index: int | None
+    ) -> OrderGroup:
+        """Make an order group."""
+        made = OrderGroup(
+            group_id=f"g{len(self.groups) + 1}",
+            limit_qty_e2=limit_qty_e2,
+            is_auto_cancel_enabled=True,
+            exchange_index=exchange_index,
+        )
+        self.groups[made.group_id] = made
+        return made
+
+    async def balance(self) -> ExchangeBalance:
+        """Return the balance."""
+        return ExchangeBalance(
+            cash_usd_e6=1_000_000_000, positions_usd_e6=0, updated_at_us=self.clock.market_us()
+        )
 
     async def cancel_orders(self, orders: Sequence[OrderRef]) -> tuple[CanceledItem, ...]:
         """Cancel; nothing rests here."""
@@ -366,6 +401,10 @@ class Desk:
         """Return the database as processes see it."""
         return port
 
+    def clock_of_process(self) -> Any:
+        """Return the clock that a process is handed."""
+        return self.clock
+
     async def open(self) -> None:
         """Make the account."""
         await make_account(self.scene)
@@ -410,7 +449,7 @@ class Process:
         if point is not None:
             database = PointedDatabase(database, lambda: self._reach)
             desk.exchange.point = self._reach
-        made = context("trade_executor", database, desk.clock, desk.scene.account)  # type: ignore[arg-type]
+        made = context("trade_executor", database, desk.clock_of_process(), desk.scene.account)
         self.rest = desk.client()
         self.executor = Executor(made, desk.scene.account, self.rest)
         self.service = self.executor.service()

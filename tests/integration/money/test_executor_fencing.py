@@ -17,6 +17,8 @@ from tests.integration.money.desk import (
     refuse,
     sent_once,
 )
+from tests.integration.money.venue import Venue
+from tests.unit.exchange_simulator.builders import LOW
 
 from recio.adapters.postgres import leases
 
@@ -168,3 +170,112 @@ def check_end(wire, held, outcome, purpose):
         assert state == ("executed" if filled == 1000 else "canceled")
     if purpose == "entry":
         assert len(wire) <= 1
+
+
+WAYS = [
+    ("entry", 8, True),
+    ("exit", 8, False),
+    ("entry", 40, True),
+    ("entry", 40, False),
+    ("exit", 40, True),
+    ("exit", 40, False),
+]
+
+
+@pytest.mark.parametrize(("purpose", "seconds", "is_forever"), WAYS)
+def test_frozen_anywhere_it_wakes_up_to_nothing(module_database_url, purpose, seconds, is_forever):
+    """SIGSTOP at each wait from before the claim to after the record, with a second copy beside it.
+
+    Whatever it does when it wakes up: at most one request of it reaches the wire, nothing of it is
+    written once another copy has taken over, and the exchange has at most one order, whether it
+    refuses a used id for ever or only while its order is open.
+    """
+    stood_at = []
+    for number in range(1, MOST_STEPS + 1):
+        venue = Venue(
+            module_database_url,
+            f"ice-{next(_numbers)}",
+            is_client_order_id_used_forever=is_forever,
+        )
+        seen = venue.play(_frozen(venue, number, purpose, seconds))
+        if not seen["stood at"]:
+            break
+        stood_at.append(seen["stood at"])
+        check_thawed(venue, seen, is_taken_over=seconds > 20)
+    assert {
+        "a transaction begins",
+        "before a commit",
+        "committed",
+        "a request leaves",
+        "a reply arrives",
+    } <= set(stood_at)
+
+
+MOST_STEPS = 14
+
+
+def _frozen(venue, number, purpose, seconds):
+    """Return a script that freezes the holder at its n-th step with an order, and thaws it."""
+
+    async def script():
+        now_us = venue.clock.market_us()
+        venue.venue.set_external_level(LOW, "no", 400, 50_000, now_us)
+        venue.venue.set_external_level(LOW, "yes", 9_400, 50_000, now_us)
+        _, ice, wire = venue.process_on_ice()
+        trade_id = None
+        if purpose == "exit":
+            trade_id = await bought(venue)
+        await asyncio.sleep(3.5)
+        venue.process()
+        await asyncio.sleep(1)
+        wire.left.clear()
+        ice.arm(number)
+        changes = {"market_ticker": LOW, "valid_until_us": venue.clock.market_us() + 300_000_000}
+        if purpose == "exit":
+            order_id = await venue.scene.leave(trade_id, limit_price_e4=9_300, **changes)
+        else:
+            order_id = await venue.scene.entry_order(await venue.scene.enter(**changes))
+        await asyncio.sleep(1)
+        stood_at = ice.at
+        await asyncio.sleep(seconds - 1)
+        before = await venue.events(order_id)
+        left = list(wire.left)
+        ice.thaw()
+        await asyncio.sleep(90)
+        return {
+            "stood at": stood_at,
+            "order": str(order_id),
+            "before": before,
+            "events": await venue.events(order_id),
+            "outcome": await venue.outcome(order_id),
+            "left": left,
+            "left later": wire.left[len(left) :],
+        }
+
+    return script
+
+
+def check_thawed(venue, seen, *, is_taken_over):
+    """Check what came of an order whose sender stood still."""
+    where = f"stood still at: {seen['stood at']}"
+    there = [one for one in venue.own if one.client_order_id == seen["order"]]
+    assert len(there) <= 1, where
+    assert len(seen["left"] + seen["left later"]) <= 1, where
+    assert venue.wire.statuses(409) == 0, where
+    state, filled = seen["outcome"]
+    assert filled == (there[0].filled_e2 if there else 0), where
+    assert state in {"executed", "canceled", "rejected", "expired_unsent"}, where
+    if is_taken_over:
+        old = [one for one in seen["before"] if one[1] == 1]
+        assert [one for one in seen["events"] if one[1] == 1] == old, where
+
+
+async def bought(venue):
+    """Let an entry fill whole and be booked; return its trade."""
+    trade_id = await venue.scene.enter(market_ticker=LOW)
+    order_id = await venue.scene.entry_order(trade_id)
+    await asyncio.sleep(1)
+    told = next(one for one in venue.own if one.client_order_id == str(order_id))
+    await venue.scene.book_fill(await venue.scene.fill_of(order_id, order_id=told.order_id))
+    await venue.scene.fold()
+    return trade_id

@@ -13,7 +13,7 @@ from itertools import count
 import msgspec
 from tests.integration.money.desk import Desk, TwoTimes
 from tests.unit.exchange_simulator import builders
-from tests.unit.exchange_simulator.builders import CLOSE_US, LOW
+from tests.unit.exchange_simulator.builders import CLOSE_US, HIGH, LOW
 
 from recio.adapters.kalshi.budget import Budget
 from recio.adapters.kalshi.model import NewOrder, TimeInForce
@@ -99,6 +99,112 @@ class AwayDatabase:
         await self._inner.close()
 
 
+class Ice:
+    """SIGSTOP for one process: from its n-th step on nothing of it runs until it is thawed.
+
+    Steps are where it waits for others: a transaction begun, about to commit, committed; a request
+    about to leave, answered; a sleep over. A server does not keep a transaction open for a client
+    that is silent: what was about to commit is rolled back meanwhile.
+    """
+
+    def __init__(self):
+        self.freezes_at = None
+        self.steps = 0
+        self.is_frozen = False
+        self.at = ""
+        self._thawed = asyncio.Event()
+
+    def arm(self, number):
+        """Freeze at the n-th step from now on."""
+        self.steps, self.freezes_at = 0, number
+
+    def is_due(self, name):
+        """Whether it freezes at this step."""
+        self.steps += 1
+        if self.steps == self.freezes_at:
+            self.is_frozen, self.at = True, name
+            return True
+        return False
+
+    async def step(self, name):
+        """Pass a step, or stand still at it."""
+        self.is_due(name)
+        await self.stand()
+
+    async def stand(self):
+        """Stand still while frozen."""
+        while self.is_frozen:
+            await self._thawed.wait()
+
+    def thaw(self):
+        """Let everything go on."""
+        self.is_frozen, self.freezes_at = False, None
+        self._thawed.set()
+
+
+class IcedDatabase(AwayDatabase):
+    """The database as a process that can freeze reaches it."""
+
+    def __init__(self, inner, venue, ice):
+        super().__init__(inner, venue)
+        self._ice = ice
+
+    @asynccontextmanager
+    async def transaction(self):
+        """Open a transaction."""
+        await self._ice.step("a transaction begins")
+        try:
+            async with self._inner.transaction() as tx:
+                yield tx
+                if self._ice.is_due("before a commit"):
+                    raise _RolledBack  # noqa: TRY301 (the server's doing)
+        except _RolledBack:
+            await self._ice.stand()
+            raise DatabaseUnavailable("idle-in-transaction timeout") from None
+        await self._ice.step("committed")
+
+
+class _RolledBack(Exception):
+    pass
+
+
+class IcedWire:
+    """The wire as a process that can freeze reaches it; keeps the creates that left."""
+
+    def __init__(self, inner, ice):
+        self._inner = inner
+        self._ice = ice
+        self.left = []
+
+    async def request(self, method, target, headers, body=b"", *, timeout_s):
+        """Send one request."""
+        await self._ice.step("a request leaves")
+        if (method, target) == ("POST", "/trade-api/v2/portfolio/events/orders"):
+            self.left.append(msgspec.json.decode(body)["client_order_id"])
+        reply = await self._inner.request(method, target, headers, body, timeout_s=timeout_s)
+        await self._ice.step("a reply arrives")
+        return reply
+
+    async def close(self):
+        """Do nothing."""
+
+
+class IcedClock:
+    """The clock of a process that can freeze: it goes on, sleepers do not."""
+
+    def __init__(self, inner, ice):
+        self._inner = inner
+        self._ice = ice
+        self.market_us, self.wall_us = inner.market_us, inner.wall_us
+
+    async def sleep_market(self, seconds):
+        """Sleep."""
+        await self._inner.sleep_market(seconds)
+        await self._ice.stand()
+
+    sleep_wall = sleep_market
+
+
 class Venue(Desk):
     """An account at the paper exchange, in virtual time."""
 
@@ -114,10 +220,23 @@ class Venue(Desk):
         self.wire = Wire(MemoryHttp(self.gateway))
         self.signer = None
         self.is_database_away = self.is_database_silent = False
+        self.ice = None
+        self.iced_wire = None
 
     def seen_by_process(self, port):
         """Return the database as processes see it: sometimes not at all."""
-        return AwayDatabase(port, self)
+        return AwayDatabase(port, self) if self.ice is None else IcedDatabase(port, self, self.ice)
+
+    def clock_of_process(self):
+        """Return the clock of a process."""
+        return self.clock if self.ice is None else IcedClock(self.clock, self.ice)
+
+    def process_on_ice(self):
+        """Start an executor that can freeze; return it with its ice and its wire."""
+        self.ice = ice = Ice()
+        made = self.process()
+        self.ice = None
+        return made, ice, self.iced_wire
 
     def lose_database(self, *, is_silent=False):
         """Let it be gone for every process."""
@@ -143,11 +262,15 @@ class Venue(Desk):
             await status.set_account_login(tx, self.scene.account, None)
         await self.scene.apply()
         await self.scene.open_books()
-        await self.scene.list_market(LOW)
+        for ticker in (LOW, HIGH):
+            await self.scene.list_market(ticker)
 
     def client(self):
         """Return a client with a budget of its own, as every process has."""
-        return KalshiRest(self.wire, self.signer, self.clock, Budget(self.clock))
+        wire, clock = self.wire, self.clock_of_process()
+        if self.ice is not None:
+            wire = self.iced_wire = IcedWire(self.wire, self.ice)
+        return KalshiRest(wire, self.signer, clock, Budget(clock))
 
     async def enter(self, **changes):
         """Let the gate accept an entry in the exchange's market; return its order."""

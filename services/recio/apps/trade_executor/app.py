@@ -12,6 +12,7 @@ from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.postgres import leases, orders
 from recio.adapters.postgres.orders import OrderRow
 from recio.apps.trade_executor.canceling import STANDS, Canceler
+from recio.apps.trade_executor.fuse import Fuse
 from recio.apps.trade_executor.resolving import Verdict, resolve
 from recio.apps.trade_executor.sending import Outcome, Sender
 from recio.apps.trade_executor.sight import SeenDatabase
@@ -40,7 +41,8 @@ class Executor:
         self._canceler = Canceler(
             context, rest, ended=self._record_end, acknowledged=self._record_acknowledged
         )
-        self._sender = Sender(context, rest, heard=self._canceler.standing.heard)
+        self._fuse = Fuse(context, account, rest)
+        self._sender = Sender(context, rest, fuse=self._fuse, heard=self._canceler.standing.heard)
         self._holder = context.ids.fresh()
         self._epoch: int | None = None
         self._is_recovered = False
@@ -101,6 +103,7 @@ class Executor:
             self._epoch, self._is_recovered, self._is_away = epoch, False, False
             self._canceler.standing.clear()
             self._canceler.leave()
+            self._fuse.begin(epoch)
             self._wake.now()
 
     async def watch(self) -> None:
@@ -240,9 +243,12 @@ class Executor:
                 self.renew,
                 self.watch,
                 self._canceler.run,
+                self._fuse.listen,
+                self._fuse.run,
                 self.sign_ahead,
             ),
             readiness=lambda: Readiness(is_ready=not self._problem, reason=self._problem),
+            routes={("POST", "/api/reset_fuse"): self._fuse.reset},
             drain=self.drain,
         )
 

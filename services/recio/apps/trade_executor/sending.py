@@ -16,6 +16,7 @@ from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.rest_orders import PreparedOrder
 from recio.adapters.postgres import orders
 from recio.adapters.postgres.orders import OrderRow
+from recio.apps.trade_executor.fuse import Fuse, NoFuse
 from recio.domain.errors import InvalidValue, Unavailable
 from recio.domain.intents import Purpose, Source
 from recio.domain.orders import OrderState, later_of, reported_state
@@ -74,8 +75,10 @@ class Sender:
         context: ServiceContext,
         rest: KalshiRest,
         *,
+        fuse: Fuse,
         heard: Callable[[OrderRow, Outcome], None],
     ) -> None:
+        self._fuse = fuse
         self._context = context
         self._heard = heard
         self._database: Database = context.database
@@ -101,12 +104,15 @@ class Sender:
         if reason := self._too_late(row):
             return await self._end(row, epoch, reason)
         try:
-            prepared = await self._rest.prepare(_request(row), wait_s=TOKEN_WAIT_SECONDS)
+            request = _request(row, await self._fuse.of(row))
+            prepared = await self._rest.prepare(request, wait_s=TOKEN_WAIT_SECONDS)
+        except NoFuse as error:
+            return await self._end(row, epoch, f"not sent: {error}")
         except (Unavailable, InvalidValue) as error:
             # An exit in doubt stays in doubt: it is looked for and tried again.
             is_new = row.order.state is OrderState.CREATED
             return await self._end(row, epoch, str(error)) if is_new else row.order.state
-        refusal = await self._claim(row, epoch, prepared.signed_at_us)
+        refusal = await self._claim(row, epoch, prepared)
         if refusal is None:
             return await self._submit(row, epoch, prepared)
         return _unsent_state(row) if refusal else row.order.state
@@ -119,24 +125,33 @@ class Sender:
             return f"not sent: {late_us // 1000} ms too late"
         return f"absent, too late to be sent again ({late_us // 1000} ms)"
 
-    async def _claim(self, row: OrderRow, epoch: int, signed_at_us: int) -> str | None:
+    async def _claim(self, row: OrderRow, epoch: int, prepared: PreparedOrder) -> str | None:
         """Mark it submitted; return None if it may be sent, else why not ("": not ours any more)."""
         # Tokens may have been waited for: the order can have become too old meanwhile.
         reason = self._too_late(row)
         if not reason:
             try:
-                return await self._claim_if_allowed(row, epoch, signed_at_us)
+                return await self._claim_if_allowed(row, epoch, prepared)
             except _Forbidden as forbidden:
                 reason = f"not sent: {forbidden}"
         await self._end(row, epoch, reason)
         return reason
 
-    async def _claim_if_allowed(self, row: OrderRow, epoch: int, signed_at_us: int) -> str | None:
+    async def _claim_if_allowed(
+        self, row: OrderRow, epoch: int, prepared: PreparedOrder
+    ) -> str | None:
         now_us = self._clock.market_us()
         async with self._database.transaction() as tx:
             if row.order.state is not OrderState.CREATED:
                 await _check_left(tx, row)
-            made = await orders.claim(tx, row, epoch=epoch, wall_us=signed_at_us, at_us=now_us)
+            made = await orders.claim(
+                tx,
+                row,
+                epoch=epoch,
+                wall_us=prepared.signed_at_us,
+                at_us=now_us,
+                order_group_id=prepared.order.order_group_id,
+            )
             if not allows(made.switch.state, Purpose(row.order.purpose), Source(row.source)):
                 raise _Forbidden(f"switch {made.switch.state.value}: {made.switch.reason}")
             if not made.is_ours:
@@ -177,6 +192,7 @@ class Sender:
         except OutcomeUnknown as error:
             return Outcome(OrderState.UNKNOWN, "unknown", reason=str(error))
         except KalshiRejected as error:
+            self._fuse.told(error.code, str(error))
             return _of_rejection(error)
         except Unavailable as error:
             # No byte left, or the exchange throttled it before looking: it does not live.
@@ -255,18 +271,22 @@ def _unsent_state(row: OrderRow) -> OrderState:
     return OrderState.EXPIRED_UNSENT if is_new else OrderState.CANCELED
 
 
-def _request(row: OrderRow) -> NewOrder:
+def _request(row: OrderRow, order_group_id: str | None) -> NewOrder:
     order = row.order
+    force = TimeInForce(order.time_in_force)
     return NewOrder(
         ticker=order.market_ticker,
         book_side=order.book_side,
         qty_e2=order.qty_e2,
         yes_price_e4=order.yes_price_e4,
         client_order_id=order.client_order_id,
-        time_in_force=TimeInForce(order.time_in_force),
+        time_in_force=force,
         exchange_index=order.exchange_index,
         is_reduce_only=order.is_reduce_only,
         is_canceled_on_pause=True,
+        # Only what rests can expire; it goes when its time is over, whether we live or not.
+        expires_at_us=row.valid_until_us if force is TimeInForce.GOOD_TILL_CANCELED else None,
+        order_group_id=order_group_id,
     )
 
 
