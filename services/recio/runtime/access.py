@@ -137,6 +137,7 @@ class Access:
                 Budget(self._clock),
                 modes.BASE_PATH,
             )
+            self._rest[owner].takes_orders = modes.may_send_orders(self._settings.mode)
         return self._rest[owner]
 
     def _signer(self, owner: str) -> RequestSigner:

@@ -95,6 +95,7 @@ class ScriptedExchange:
 
     ahead = None
     most_cancels = 50
+    takes_orders = True
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

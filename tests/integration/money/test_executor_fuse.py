@@ -12,7 +12,7 @@ from tests.unit.exchange_simulator.builders import HIGH, LOW
 
 from recio.adapters.kalshi.model import NewOrder, TimeInForce
 from recio.apps.trade_executor.fuse import limit_e2
-from recio.domain.account_config import Risk
+from recio.domain.account_config import Risk, Trading
 from recio.domain.orders import BookSide, OrderState
 from recio.exchange_simulator.faults import ArmedRequest, RequestFault
 from recio.runtime.service import HttpRequest
@@ -311,20 +311,25 @@ def test_without_a_fuse_that_was_read_back_no_entry_goes_out(venue):
         venue.process()
         exit_id = await venue.scene.leave(trade_id, market_ticker=LOW, limit_price_e4=9_300)
         await asyncio.sleep(5)
-        return (
+        seen = (
             await venue.state(order_id),
             await venue.reason(order_id),
             await venue.state(exit_id),
             await held(venue),
             await breaker(venue),
         )
+        venue.gateway.faults.clear()
+        await asyncio.sleep(5)
+        return *seen, await held(venue), await breaker(venue)
 
-    entry, reason, leave, remembered, switch = venue.play(script)
+    entry, reason, leave, remembered, switch, later, released = venue.play(script)
 
     assert (entry, leave) == (OrderState.EXPIRED_UNSENT, OrderState.EXECUTED)
     assert reason.startswith("not sent: the exchange's fuse: not verified")
-    assert remembered[0] == "unverified"
+    assert remembered[:2] == ("unverified", group(venue).group_id)
     assert switch[0] == "NoNewEntries"
+    assert later[:2] == ("ready", group(venue).group_id)
+    assert released[0] == "Active"
 
 
 def test_the_worst_loss_that_the_exchange_allows_is_shown(venue):
@@ -347,3 +352,20 @@ def test_the_worst_loss_that_the_exchange_allows_is_shown(venue):
     assert elsewhere == 0
     assert worst == cash + 9_600_000
     assert state == "ready"
+
+
+def test_a_mode_without_orders_makes_no_fuse_and_cancels_nothing(venue):
+    """A shadow's connection carries nothing that could change something: nothing is tried."""
+
+    async def script():
+        process = venue.process()
+        process.rest.takes_orders = False
+        await venue.by_hand(1)
+        order_id = await venue.enter()
+        await venue.scene.switch(Trading.HALTED)
+        await asyncio.sleep(10)
+        return await venue.state(order_id)
+
+    assert venue.play(script) is OrderState.EXPIRED_UNSENT
+    assert {method for method, *_ in venue.wire.log} <= {"GET"}
+    assert len(venue.resting()) == 1

@@ -125,7 +125,7 @@ class Fuse:
         due_wall_us = 0
         while True:
             is_hinted = await self._wake.wait()
-            if self._epoch is None:
+            if self._epoch is None or not self._rest.takes_orders:
                 continue
             if not is_hinted and not self._is_first and self._wall_us() < due_wall_us:
                 continue
@@ -155,6 +155,7 @@ class Fuse:
             except InvalidValue:
                 # The gate refuses every entry until the document is mended; the fuse stays.
                 wanted_e2 = limit_e2(Risk()) if held is None else held.contracts_e2
+        self._held = held or self._held
         if self._is_first:
             await self._rest.adopt_limits()
         group_id = await self._group_id(held, wanted_e2)
@@ -214,12 +215,13 @@ class Fuse:
     async def _unverified(self, reason: str) -> None:
         held = self._held
         with suppress(Unavailable):
-            await self._write(
-                "unverified",
-                None if held is None else held.order_group_id,
-                limit_e2(Risk()) if held is None else held.contracts_e2,
-                f"not verified: {reason}",
-            )
+            if held is None or held.state != "blown":
+                await self._write(
+                    "unverified",
+                    None if held is None else held.order_group_id,
+                    limit_e2(Risk()) if held is None else held.contracts_e2,
+                    f"not verified: {reason}",
+                )
             self._settle(ready=False)
 
     def _settle(self, *, ready: bool) -> None:
