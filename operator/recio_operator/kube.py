@@ -220,7 +220,7 @@ class Kube:
 def _decoded(method: str, path: str, status: int, content: bytes) -> Object:
     try:
         found = msgspec.json.decode(content) if content else {}
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         found = {}
     said: Object = found if isinstance(found, dict) else {}
     if status < _FIRST_ERROR:

@@ -99,7 +99,7 @@ class PaperKeys:
                 f"the exchange simulator of {environment.name} answers {reply.status} to its admin "
                 f"token in Secret {door.exchange.admin_secret}"
             )
-        return msgspec.json.decode(reply.body, type=_Accounts).accounts
+        return _accounts_in(reply.body, environment.name)
 
     def _door(self, environment: Environment) -> _Door:
         exchange = environment.exchange
@@ -144,3 +144,12 @@ def _says(held: Object, key_id: str, private: bytes) -> bool:
         return value_of(held, KEY_ID) == key_id.encode() and value_of(held, PRIVATE_KEY) == private
     except Rejected:
         return False
+
+
+def _accounts_in(body: bytes, environment: str) -> frozenset[str]:
+    try:
+        return msgspec.json.decode(body, type=_Accounts).accounts
+    except (ValueError, RecursionError) as error:
+        raise Unavailable(
+            f"the exchange simulator of {environment} does not list its accounts: {error}"
+        ) from error

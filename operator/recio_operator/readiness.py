@@ -92,7 +92,7 @@ def reason_in(body: bytes) -> str:
     """Return what an answer of ``/readyz`` says is wrong, or nothing."""
     try:
         answer = msgspec.json.decode(body, type=_Answer)
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         return ""
     wrong = [
         f"{one.service}{'@' + one.account if one.account else ''}: {one.reason}"

@@ -188,5 +188,5 @@ def load(path: Path) -> Release:
             f"expected the release's description in {path}: {error.strerror}; the chart mounts it "
             "from the ConfigMap <fullname>-release"
         ) from error
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise Broken(f"{path} does not describe a release: {error}") from error

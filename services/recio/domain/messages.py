@@ -2,22 +2,37 @@
 
 Each carries ``at_us`` (when it happened, on the market's clock) and ``seen_us`` (when we learned
 it). None means unknown; unknown is a state and never a default number. The bus carries market data
-only: money moves through PostgreSQL.
+only: money moves through PostgreSQL. A number outside of what its unit can mean (a price above a
+dollar, a time before 1970) makes the whole message one that is not ours.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+
+_Time = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000_000)]
+_Price = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+_Edge = Annotated[int, msgspec.Meta(ge=-(10**7), le=10**7)]
+_Fee = Annotated[int, msgspec.Meta(ge=0, le=10**7)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**13)]
+_Usd = Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)]
+_Chance = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Change = Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]
+_Samples = Annotated[int, msgspec.Meta(ge=0, le=60)]
+_Multiplier = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
+_Shard = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
 class SourceState(msgspec.Struct, frozen=True, array_like=True):
     """What one price source said last."""
 
-    source: str
-    price_usd_e6: int
-    at_us: int
+    source: _Name
+    price_usd_e6: _Usd
+    at_us: _Time
     is_fresh: bool
 
 
@@ -30,21 +45,21 @@ class PriceUpdate(msgspec.Struct, frozen=True, tag="price", kw_only=True):
     before a close at ``window_close_us``, over ``window_count`` of its 60 seconds.
     """
 
-    environment: str
-    symbol: str
-    at_us: int
-    seen_us: int
-    index_usd_e6: int | None = None
-    index_at_us: int | None = None
-    spot_usd_e6: int | None = None
-    spot_at_us: int | None = None
-    basis_usd_e6: int | None = None
-    trailing_average_usd_e6: int | None = None
-    window_average_usd_e6: int | None = None
-    window_count: int = 0
-    window_close_us: int | None = None
+    environment: _Name
+    symbol: _Name
+    at_us: _Time
+    seen_us: _Time
+    index_usd_e6: _Usd | None = None
+    index_at_us: _Time | None = None
+    spot_usd_e6: _Usd | None = None
+    spot_at_us: _Time | None = None
+    basis_usd_e6: _Usd | None = None
+    trailing_average_usd_e6: _Usd | None = None
+    window_average_usd_e6: _Usd | None = None
+    window_count: _Samples = 0
+    window_close_us: _Time | None = None
     sources: tuple[SourceState, ...] = ()
-    gap_count: int = 0
+    gap_count: _Number = 0
 
 
 class PriceHistory(msgspec.Struct, frozen=True, tag="price_history", kw_only=True):
@@ -53,20 +68,20 @@ class PriceHistory(msgspec.Struct, frozen=True, tag="price_history", kw_only=Tru
     ``minutes``: (at_us of the minute's end, price_usd_e6), ascending; missing minutes are absent.
     """
 
-    environment: str
-    symbol: str
-    at_us: int
-    seen_us: int
-    source: str
-    minutes: tuple[tuple[int, int], ...]
+    environment: _Name
+    symbol: _Name
+    at_us: _Time
+    seen_us: _Time
+    source: _Name
+    minutes: tuple[tuple[_Time, _Usd], ...]
 
 
 class PriceRange(msgspec.Struct, frozen=True, array_like=True):
     """Prices from start to end (inclusive) are valid in steps of ``step_e4``."""
 
-    start_e4: int
-    end_e4: int
-    step_e4: int
+    start_e4: _Price
+    end_e4: _Price
+    step_e4: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
 class MarketInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,31 +93,31 @@ class MarketInfo(msgspec.Struct, frozen=True, kw_only=True):
     ``fee_multiplier_e6`` scales the 0.07 taker fee (1_000_000 = once).
     """
 
-    ticker: str
-    strike_usd_e6: int | None
+    ticker: _Name
+    strike_usd_e6: _Usd | None
     strike_type: str
     status: str
     price_ranges: tuple[PriceRange, ...]
     fee_type: str = "quadratic"
-    fee_multiplier_e6: int = 1_000_000
-    exchange_index: int | None = None
+    fee_multiplier_e6: _Multiplier = 1_000_000
+    exchange_index: _Shard | None = None
     result: str = ""
-    settlement_value_usd_e6: int | None = None
+    settlement_value_usd_e6: _Usd | None = None
 
 
 class EventMarkets(msgspec.Struct, frozen=True, tag="markets", kw_only=True):
     """All markets of one live event: sent on each change, and again every 10 s of wall time."""
 
-    environment: str
-    symbol: str
-    series_ticker: str
-    event_ticker: str
+    environment: _Name
+    symbol: _Name
+    series_ticker: _Name
+    event_ticker: _Name
     title: str
-    open_us: int
-    close_us: int
+    open_us: _Time
+    close_us: _Time
     markets: tuple[MarketInfo, ...]
-    at_us: int
-    seen_us: int
+    at_us: _Time
+    seen_us: _Time
 
 
 class MarketQuote(msgspec.Struct, frozen=True, array_like=True):
@@ -113,14 +128,14 @@ class MarketQuote(msgspec.Struct, frozen=True, array_like=True):
     traded volume so far; None: not known.
     """
 
-    ticker: str
-    yes_bid_e4: int | None
-    yes_bid_qty_e2: int
-    yes_ask_e4: int | None
-    yes_ask_qty_e2: int
-    volume_e2: int | None
-    at_us: int
-    seq: int
+    ticker: _Name
+    yes_bid_e4: _Price | None
+    yes_bid_qty_e2: _Count
+    yes_ask_e4: _Price | None
+    yes_ask_qty_e2: _Count
+    volume_e2: _Count | None
+    at_us: _Time
+    seq: _Number
     is_valid: bool
 
 
@@ -130,24 +145,24 @@ class BookUpdate(msgspec.Struct, frozen=True, tag="books", kw_only=True):
     At most 10 a second for each event; a full one at least once a second.
     """
 
-    environment: str
-    event_ticker: str
+    environment: _Name
+    event_ticker: _Name
     quotes: tuple[MarketQuote, ...]
     is_full: bool
-    at_us: int
-    seen_us: int
+    at_us: _Time
+    seen_us: _Time
 
 
 class ExchangeStatus(msgspec.Struct, frozen=True, tag="exchange_status", kw_only=True):
     """Whether the exchange trades. ``is_connected`` is our market-data connection to it."""
 
-    environment: str
+    environment: _Name
     is_exchange_active: bool | None
     is_trading_active: bool | None
     is_connected: bool
-    resume_us: int | None
-    at_us: int
-    seen_us: int
+    resume_us: _Time | None
+    at_us: _Time
+    seen_us: _Time
 
 
 class StrikeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,26 +175,26 @@ class StrikeRow(msgspec.Struct, frozen=True, kw_only=True):
     environment's model; the two others let an account choose its own. Fees are per contract.
     """
 
-    ticker: str
-    strike_usd_e6: int
-    buffer_usd_e6: int
+    ticker: _Name
+    strike_usd_e6: _Usd
+    buffer_usd_e6: _Usd
     side: str
-    p_yes_e6: int | None
-    yes_bid_e4: int | None
-    yes_ask_e4: int | None
-    yes_bid_qty_e2: int
-    yes_ask_qty_e2: int
-    yes_edge_e4: int | None
-    no_edge_e4: int | None
-    volume_e2: int | None
-    seq: int
-    book_at_us: int
+    p_yes_e6: _Chance | None
+    yes_bid_e4: _Price | None
+    yes_ask_e4: _Price | None
+    yes_bid_qty_e2: _Count
+    yes_ask_qty_e2: _Count
+    yes_edge_e4: _Edge | None
+    no_edge_e4: _Edge | None
+    volume_e2: _Count | None
+    seq: _Number
+    book_at_us: _Time
     is_valid: bool
     reason: str = ""
-    p_fingerprints_e6: int | None = None
-    p_volatility_e6: int | None = None
-    yes_fee_e4: int | None = None
-    no_fee_e4: int | None = None
+    p_fingerprints_e6: _Chance | None = None
+    p_volatility_e6: _Chance | None = None
+    yes_fee_e4: _Fee | None = None
+    no_fee_e4: _Fee | None = None
 
 
 class Momentum(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,9 +206,9 @@ class Momentum(msgspec.Struct, frozen=True, kw_only=True):
     and makes ``is_complete`` False.
     """
 
-    score_e6: int | None
-    bucket: int | None
-    deltas_e6: tuple[int | None, ...]
+    score_e6: _Change | None
+    bucket: _Change | None
+    deltas_e6: tuple[_Change | None, ...]
     is_complete: bool
 
 
@@ -205,29 +220,29 @@ class Snapshot(msgspec.Struct, frozen=True, tag="snapshot", kw_only=True):
     mean of this event's last minute; ``volatility_e9`` the deviation of one second's return, 1e-9.
     """
 
-    environment: str
-    symbol: str
-    series_ticker: str
-    event_ticker: str
+    environment: _Name
+    symbol: _Name
+    series_ticker: _Name
+    event_ticker: _Name
     title: str
-    generation: int
-    open_us: int
-    close_us: int
-    at_us: int
-    seen_us: int
-    price_usd_e6: int | None
-    price_at_us: int | None
-    spot_usd_e6: int | None
-    basis_usd_e6: int | None
+    generation: _Number
+    open_us: _Time
+    close_us: _Time
+    at_us: _Time
+    seen_us: _Time
+    price_usd_e6: _Usd | None
+    price_at_us: _Time | None
+    spot_usd_e6: _Usd | None
+    basis_usd_e6: _Usd | None
     momentum: Momentum
     model: str
     model_version: str
     is_trading_active: bool | None
     rows: tuple[StrikeRow, ...]
     reason: str = ""
-    window_average_usd_e6: int | None = None
-    window_count: int = 0
-    volatility_e9: int | None = None
+    window_average_usd_e6: _Usd | None = None
+    window_count: _Samples = 0
+    volatility_e9: _Number | None = None
 
 
 class Change(msgspec.Struct, frozen=True, tag="change", kw_only=True):
@@ -236,11 +251,11 @@ class Change(msgspec.Struct, frozen=True, tag="change", kw_only=True):
     ``row_id`` is ``*`` where several rows changed, or all may have (after a lost connection).
     """
 
-    table: str
-    account: str | None
-    row_id: str
-    at_us: int
-    seen_us: int
+    table: _Name
+    account: _Name | None
+    row_id: _Name
+    at_us: _Time
+    seen_us: _Time
 
 
 class Health(msgspec.Struct, frozen=True, tag="health", kw_only=True):
@@ -250,15 +265,15 @@ class Health(msgspec.Struct, frozen=True, tag="health", kw_only=True):
     of all cores for the machine; None: not measured.
     """
 
-    service: str
-    account: str | None
+    service: _Name
+    account: _Name | None
     is_ready: bool
     reason: str
-    cpu_permille: int | None
-    memory_bytes: int | None
+    cpu_permille: _Number | None
+    memory_bytes: _Number | None
     level: str
-    at_us: int
-    seen_us: int
+    at_us: _Time
+    seen_us: _Time
 
 
 Message = (
@@ -301,4 +316,7 @@ def decode(data: bytes) -> Message:
     Raises:
         msgspec.DecodeError: not a message of ours; the receiver counts and drops it.
     """
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"not a message: {error}") from error

@@ -27,6 +27,9 @@ FORMAT: Final = 1
 _LEVEL: Final = 1
 _LENGTH: Final = 4
 
+MOST_BYTES: Final = 256 * 1024 * 1024
+"""Unpacked bytes of a batch: far above what a host writes, far below what fills the memory."""
+
 
 class SnapshotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot_started"):
     """The snapshot fold begins. ``fingerprints``: SHA-256 of each artefact, in hexadecimal."""
@@ -150,7 +153,7 @@ def decoded(batches: Iterable[Batch], decoder: msgspec.msgpack.Decoder[Any]) -> 
         for place, event in enumerate(events, start=1):
             try:
                 yield decoder.decode(event)
-            except msgspec.MsgspecError as error:
+            except (ValueError, RecursionError) as error:
                 raise InvalidValue(f"{_place(batch)}, event {place}: {error}") from error
 
 
@@ -163,9 +166,14 @@ def _digest(batch: Batch, previous: bytes) -> bytes:
 
 def _events(batch: Batch) -> list[bytes]:
     try:
-        raw = zlib.decompress(batch.body)
+        unpacker = zlib.decompressobj()
+        raw = unpacker.decompress(batch.body, MOST_BYTES)
     except zlib.error as error:
         raise InvalidValue(f"{_place(batch)}: cannot be unpacked: {error}") from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise InvalidValue(
+            f"{_place(batch)}: expected one whole stream of at most {MOST_BYTES} bytes unpacked"
+        )
     events, at = [], 0
     while at < len(raw):
         begin = at + _LENGTH

@@ -7,16 +7,19 @@ kind, event and the snapshot's generation, so that the same decision is one row.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from recio.domain.account_config import Model
 from recio.domain.entry import Check
+from recio.domain.errors import InvalidValue
 from recio.domain.intents import Intent, derived_id
 from recio.domain.messages import Snapshot
 from recio.domain.stop import Look, StopState
+
+T = TypeVar("T")
 
 ENTRY: Final = "entry"
 STOP: Final = "stop"
@@ -152,10 +155,25 @@ def stop_record(
 
 
 def read_entry(body: bytes) -> EntryBody:
-    """Return what an entry decision saw."""
-    return _entry_decoder.decode(body)
+    """Return what an entry decision saw.
+
+    Raises:
+        InvalidValue: not the body of an entry's record.
+    """
+    return _read(_entry_decoder, body)
 
 
 def read_stop(body: bytes) -> StopBody:
-    """Return what a stop decision saw."""
-    return _stop_decoder.decode(body)
+    """Return what a stop decision saw.
+
+    Raises:
+        InvalidValue: not the body of a stop's record.
+    """
+    return _read(_stop_decoder, body)
+
+
+def _read(decoder: msgspec.msgpack.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"not the body of a decision's record: {error}") from error

@@ -144,5 +144,5 @@ K = TypeVar("K", RequestFaultBody, FrameFaultBody, ActionBody)
 def _decoded(request: Request, kind: type[K]) -> K:
     try:
         return msgspec.json.decode(request.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise bad_request(str(error)) from error

@@ -65,7 +65,7 @@ class _Session:
         """Decode a message and do it; nonsense is answered with an error."""
         try:
             message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):
             message = None
         if isinstance(message, dict):
             self.command(message)

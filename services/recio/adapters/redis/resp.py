@@ -147,7 +147,7 @@ class RespConnection(asyncio.Protocol):
                 self._hand_out(value)
         except Incomplete:
             pass
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._end(f"not RESP: {error}")
             return
         self._buffer = buffer[start:]

@@ -97,7 +97,7 @@ class DbPoller:
         """Take one notification; one that is not understood is counted and dropped."""
         try:
             hint = _hints.decode(payload)
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             self._dropped.inc()
             self._context.log.warning("dropped the hint %.200r: %s", payload, error)
             return

@@ -122,7 +122,7 @@ class Hub:
             text = await socket.receive_text()
             try:
                 reader.wanted = _requests.decode(text[:LONGEST_REQUEST])
-            except msgspec.DecodeError as error:
+            except (ValueError, RecursionError) as error:
                 await socket.close(CLOSED_REQUEST, f"not a request: {error}"[:120])
                 return
             reader.seq = -1

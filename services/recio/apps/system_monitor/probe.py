@@ -20,6 +20,10 @@ _CPU: Final = re.compile(rb"^process_cpu_seconds_total ([0-9.e+-]+)$", re.MULTIL
 _MEMORY: Final = re.compile(rb"^process_resident_memory_bytes ([0-9.e+-]+)$", re.MULTILINE)
 
 
+_ABSURD: Final = 1e12
+"""Neither seconds of a processor nor bytes of memory: then nothing was said."""
+
+
 class _Said(msgspec.Struct, frozen=True):
     service: str
     is_ready: bool
@@ -64,7 +68,7 @@ class Probe:
             return self._all(f"/readyz answered {reply.status}, expected 200 or 503", latency_ms)
         try:
             said = _readyz.decode(reply.body).services
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             return self._all(f"/readyz is not understood: {error}", latency_ms)
         results = self._all("is not hosted where it was expected", latency_ms)
         for item in said:
@@ -100,6 +104,7 @@ class Probe:
 def _number(pattern: re.Pattern[bytes], text: bytes) -> float | None:
     found = pattern.search(text)
     try:
-        return float(found.group(1)) if found else None
+        number = float(found.group(1)) if found else None
     except ValueError:
         return None
+    return number if number is not None and 0 <= number < _ABSURD else None

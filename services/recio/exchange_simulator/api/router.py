@@ -118,7 +118,7 @@ def _decode_body(call: Call) -> Refusal | None:
         return None
     try:
         call.body = msgspec.json.decode(call.request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         refusal = bad_request("the body is not valid JSON")
         refusal.details = str(error)
         return refusal

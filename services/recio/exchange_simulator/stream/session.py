@@ -87,7 +87,7 @@ class Session:
             found_id = message.get("id")
             command_id = found_id if type(found_id) is int and found_id >= 0 else None
             self._do(command_id, message)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):
             self._error(command_id, CommandError(UNPROCESSABLE))
         except CommandError as error:
             self._error(command_id, error)
@@ -196,10 +196,12 @@ class Session:
         action = params.get("action")
         if action is None:
             raise CommandError(ACTION_MISSING)
+        if not isinstance(action, str):
+            raise CommandError(BAD_ACTION)
         if action in _INDEX_ACTIONS and one.channel == "cfbenchmarks_value":
-            self._update_indices(command_id, one, str(action), params)
+            self._update_indices(command_id, one, action, params)
         elif action in _MARKET_ACTIONS and one.channel in BY_MARKET:
-            self._update_markets(command_id, one, str(action), params)
+            self._update_markets(command_id, one, action, params)
         else:
             raise CommandError(BAD_ACTION)
 

@@ -22,6 +22,8 @@ from recio.runtime.local.options import EXAMPLE_FILE, EXAMPLE_FOLDER, RECORDING_
 from recio.runtime.local.start import World
 
 ACCOUNTS_MOST: Final = 20
+_NOT_YAML: Final = (ValueError, AttributeError, RecursionError)
+"""What the parser raises of itself: a date that is none, a broken tag, a thousand brackets."""
 
 
 def example(*, is_recording: bool) -> Path:
@@ -40,7 +42,7 @@ def read_document(path: Path) -> dict[str, Any]:
         parts = [part for part in yaml.safe_load_all(path.read_text("utf-8")) if part]
     except OSError as error:
         raise Rejected(f"expected a TradingAccount document in {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, *_NOT_YAML) as error:
         raise Rejected(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if len(parts) != 1:
         raise Rejected(f"{path}: expected one TradingAccount document, received {len(parts)}")

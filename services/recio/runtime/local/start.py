@@ -61,7 +61,7 @@ def _held(path: Path) -> World | None:
         return msgspec.json.decode(path.read_bytes(), type=World)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Broken(
             f"{path} cannot be read: {error}; start with nothing: recio up --fresh"
         ) from error
