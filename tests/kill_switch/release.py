@@ -74,6 +74,19 @@ async def propose(database, wish):
         await intents.propose(tx, wish)
 
 
+def hand_order(ticker, price_e4, qty_e2, *, side=BUY, rests=False):
+    """Return an order that none of the services knows."""
+    return NewOrder(
+        ticker=ticker,
+        book_side=side,
+        qty_e2=qty_e2,
+        yes_price_e4=price_e4,
+        client_order_id=f"hand-{IDS.fresh()}",
+        time_in_force=GOOD_TILL_CANCELED if rests else IMMEDIATE,
+        exchange_index=2,
+    )
+
+
 @dataclass
 class Release:
     """Everything that runs. ``pods`` are by the name of their first service or by their account."""
@@ -441,16 +454,19 @@ class Release:
 
     def by_hand(self, account, ticker, price_e4, qty_e2=100, *, side=BUY, rests=False):
         """Send an order that none of the services knows."""
-        order = NewOrder(
-            ticker=ticker,
-            book_side=side,
-            qty_e2=qty_e2,
-            yes_price_e4=price_e4,
-            client_order_id=f"hand-{IDS.fresh()}",
-            time_in_force=GOOD_TILL_CANCELED if rests else IMMEDIATE,
-            exchange_index=2,
-        )
+        order = hand_order(ticker, price_e4, qty_e2, side=side, rests=rests)
         return self.at_exchange(account, lambda rest: rest.create_order(order))
+
+    def rest_many(self, account, tickers, number):
+        """Let many purchases for a cent rest, as fast as the account may send them."""
+
+        async def place(rest):
+            await rest.adopt_limits()
+            for turn in range(number):
+                ticker = tickers[turn % len(tickers)]
+                await rest.create_order(hand_order(ticker, 100, 100, rests=True))
+
+        self.at_exchange(account, place)
 
     def trade(self, account):
         """Return an open trade of three contracts (id, market), bought by hand if there is none."""

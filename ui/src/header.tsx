@@ -139,9 +139,10 @@ export function Tiles() {
       </Tile>
       <Tile
         label="Worst day"
-        title="The most that the limits allow to be lost today: the daily loss limit, reached with all allowed cost at stake"
+        title="The most that the limits allow to be lost today: the daily loss limit, reached with all allowed cost at stake. By the exchange: all cash where contracts are bought and all that is held; it keeps to that whatever we do"
       >
         {money?.worst_today_usd_e6 == null ? "–" : usd(-money.worst_today_usd_e6)}
+        {money?.exchange_allows_usd_e6 != null && <small class="dim"> by the exchange {dollars(-money.exchange_allows_usd_e6)}</small>}
       </Tile>
       <Tile label="Open trades">
         {money ? money.open_trades : "–"}

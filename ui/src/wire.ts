@@ -88,6 +88,7 @@ export interface Money {
   max_at_risk_usd_e6: number;
   max_daily_loss_usd_e6: number;
   worst_today_usd_e6: Known<number>;
+  exchange_allows_usd_e6: Known<number>;
   open_trades: number;
   max_open_trades: number;
   contracts_e2: number;

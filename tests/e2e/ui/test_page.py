@@ -255,6 +255,20 @@ def test_refusals_are_listed_with_their_reason(page, add_refusal):
     expect(page.locator("#history")).to_contain_text("book is 6120 ms old")
 
 
+def test_the_worst_loss_is_told_by_our_limits_and_by_the_exchange(page, desk):
+    """Ours stops at the limits; the exchange lets everything on the shard go: both are shown."""
+    tile = page.locator(".tile", has_text="Worst day")
+    expect(tile).to_contain_text(re.compile(r"by the exchange .\$1,000"))
+    desk.sql(
+        "INSERT INTO trading.exchange_limits (account, exchange_index, state, order_group_id,"
+        " contracts_e2, cash_usd_e6, elsewhere_usd_e6, changed_at)"
+        " VALUES (%s, 2, 'ready', 'fuse', 5000, 200000000, 800000000, '2026-11-20 21:00+00')"
+        " RETURNING 1",
+        "paper-one",
+    )
+    expect(tile).to_contain_text(re.compile(r"by the exchange .\$200"))
+
+
 def test_silence_is_shown(page, desk):
     """A page whose server has gone says so; its figures are dimmed, not hidden."""
     desk.market(91_300)

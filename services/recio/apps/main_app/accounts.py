@@ -38,6 +38,7 @@ SECTIONS: Final[dict[str, frozenset[str]]] = {
     "account_settings": frozenset({"settings", "money"}),
     "automation": frozenset({"automation"}),
     "balances": frozenset({"money"}),
+    "exchange_limits": frozenset({"money"}),
     "fills": frozenset({"money", "trades"}),
     "intents": frozenset({"intents"}),
     "orders": frozenset({"money"}),

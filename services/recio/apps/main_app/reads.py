@@ -195,6 +195,7 @@ async def money(tx: Transaction, account: str, limits: Risk, now_us: int) -> Row
         "max_at_risk_usd_e6": limits.max_cost_total_dollars * USD_E6,
         "max_daily_loss_usd_e6": limits.max_daily_loss_dollars * USD_E6,
         "worst_today_usd_e6": _worst_today(at_stake, limits),
+        "exchange_allows_usd_e6": await _exchange_allows(tx, account, at_stake),
         "open_trades": at_stake.open_trades,
         "max_open_trades": limits.max_open_trades,
         "contracts_e2": at_stake.contracts_e2(),
@@ -218,6 +219,22 @@ def _worst_today(at_stake: Exposure, limits: Risk) -> int | None:
     held = sum(item.cost_usd_e6 for item in at_stake.held)
     lost = max(-at_stake.result_today_usd_e6, 0)
     return min(by_limits, lost + at_stake.cash_usd_e6 + held)
+
+
+async def _exchange_allows(tx: Transaction, account: str, at_stake: Exposure) -> int | None:
+    """Return the most that the exchange itself would let be lost, whatever we do.
+
+    All cash where contracts are bought, and all that is held. As long as nobody has read how the
+    cash is divided, that is all of it.
+    """
+    row = await tx.fetch_one(
+        "SELECT max(worst_loss_usd_e6) FROM ops.exchange_limits WHERE account = %s", account
+    )
+    if row is not None and row[0] is not None:
+        return int(row[0])
+    if at_stake.cash_usd_e6 is None:
+        return None
+    return at_stake.cash_usd_e6 + sum(item.cost_usd_e6 for item in at_stake.held)
 
 
 async def price_history(
