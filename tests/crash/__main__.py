@@ -42,7 +42,7 @@ def main() -> int:
 
 def _do(arguments: argparse.Namespace) -> int:
     if arguments.recovery:
-        return _recovery(arguments.out)
+        return _recovery(arguments.out, arguments.rounds)
     if arguments.list:
         return asyncio.run(_list(arguments.topology))
     if arguments.point:
@@ -68,6 +68,7 @@ def _arguments() -> argparse.Namespace:
         "--unsteady", action="store_true", help="also at those that only some clean runs have"
     )
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
+    parser.add_argument("--rounds", type=int, default=2, help="of --recovery (2)")
     parser.add_argument("--log", action="store_true", help="show what the processes wrote")
     parser.add_argument("--out", type=Path, default=FILE, help="the file of the results")
     return parser.parse_args()
@@ -127,9 +128,9 @@ async def _all(arguments: argparse.Namespace) -> int:
     return int(document["differing"] > 0)
 
 
-def _recovery(path: Path) -> int:
+def _recovery(path: Path, rounds: int) -> int:
     found = Record.load(path)
-    found.recovery = recovery.measure(_say)
+    found.recovery = recovery.measure(_say, rounds)
     found.save()
     return int(not found.recovery["is_within"])
 

@@ -37,7 +37,6 @@ START_S = 120.0
 READY_S = 60.0
 STOP_S = 90.0
 LOOK_S = 0.02
-ROUNDS = 2
 WATCHED_S = 7.0
 """Long enough for neighbours to notice: what they know of the dead one grows too old."""
 CALM_S = 2.0
@@ -193,7 +192,7 @@ async def kill_while_trading(say: Say) -> dict[str, float]:
     return made
 
 
-def measure(say: Say, rounds: int = ROUNDS) -> dict[str, Any]:
+def measure(say: Say, rounds: int) -> dict[str, Any]:
     """Measure everything; return it for the file."""
     trading = asyncio.run(kill_while_trading(say))
     taken = kill_each(rounds, say)
