@@ -17,8 +17,17 @@ from recio.apps.main_app.btc_price import PriceAnswer
 from recio.apps.main_app.desk import Desk
 from recio.apps.main_app.gate import Gate
 from recio.apps.main_app.hub import Hub
+from recio.apps.main_app.invariants import InvariantWatch
 from recio.apps.main_app.market import HISTORY_US, Market
-from recio.apps.main_app.routes import accounts, controls, login, market, orders, trades
+from recio.apps.main_app.routes import (
+    accounts,
+    controls,
+    disputes,
+    login,
+    market,
+    orders,
+    trades,
+)
 from recio.apps.main_app.sessions import COOKIE, Attempts, Sessions
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import Change, PriceUpdate, Snapshot
@@ -90,6 +99,7 @@ def build(context: ServiceContext) -> Service:
             lambda: _follow(context, known, books, price),
             lambda: _keep_accounts(desk),
             lambda: _sweep(desk, context.clocks),
+            InvariantWatch(desk, context.metrics, context.log).run,
         ),
         readiness=lambda: Readiness(is_ready=not books.reason, reason=books.reason),
         asgi=gate,
@@ -108,7 +118,7 @@ def application(desk: Desk) -> AsgiApp:
         openapi_url="/openapi.json",
     )
     api.state.desk = desk
-    for module in (login, market, accounts, trades, orders, controls):
+    for module in (login, market, accounts, trades, orders, controls, disputes):
         api.include_router(module.router)
 
     @api.exception_handler(Unavailable)
