@@ -57,6 +57,8 @@ class Sessions:
         # Nobody alters tables here, and a busy machine may let a session wait for long.
         made.round_trip([Statement(_PATIENT, is_prepared=False)])
         made.may_stay_open = True
+        # There are as many workers as processors: who spins keeps the server from answering.
+        made.spins = 0
         return made
 
     def give_back(self, login: str, session: BlockingSession) -> None:

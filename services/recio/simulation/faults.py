@@ -22,7 +22,10 @@ LONG_FREEZE_SECONDS: Final = 26.0
 COPY_SECONDS: Final = 30.0
 SKEW_US: Final = 3_000_000
 """Within what the exchange takes of a signature's time (5 s)."""
-LAG_MS: Final = 4_000
+LAG_SECONDS: Final = 14
+"""Longer than a signature and its margin live, so that a look alone proves nothing."""
+MOST_LAG_MS: Final = 60_000
+"""What the exchange remembers of the past."""
 
 
 class Faults:
@@ -111,7 +114,8 @@ class Faults:
 
     def _lag(self, act: Strike) -> None:
         config = self._stage.exchange.state.config
-        before_ms, config.read_lag_ms = config.read_lag_ms, LAG_MS
+        lag_ms = min(LAG_SECONDS * 1000 * self._stage.speed, MOST_LAG_MS)
+        before_ms, config.read_lag_ms = config.read_lag_ms, lag_ms
         self._struck(act.fault, "")
 
         def restore() -> None:

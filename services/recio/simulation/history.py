@@ -26,6 +26,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetLimits:
+    """The limits of all accounts together."""
+
+    cost_total_usd_e6: int
+    open_trades: int
+    orders_per_minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
     """The exchange's token bucket of one kind: tokens a second and at most."""
 
@@ -315,6 +324,8 @@ class History:
     earlier_postings: tuple[tuple[Posting, ...], ...] = ()
     """The whole ledger as it stood at earlier moments."""
     strikes: tuple[Strike, ...] = ()
+    lives_until_us: tuple[tuple[str, int], ...] = ()
+    """When each order is too old to be sent, by its id."""
     ended_us: int = 0
     speed: int = 1
     """Market seconds in a second of wall time."""

@@ -14,6 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from recio.simulation.across_runs import (
+    invariant_15_a_restart_changes_nothing,
+    invariant_16_the_same_seed_gives_the_same_history,
+)
 from recio.simulation.history import (
     Bucket,
     Change,
@@ -23,16 +27,14 @@ from recio.simulation.history import (
     Sent,
     VenueOrder,
 )
+from recio.simulation.in_time import IN_DOUBT, held_breakers, long_doubts, long_waits, sent_late
+from recio.simulation.over_all import entries_of, results, unbooked_e2, worst_usd_e6
 
 Found = list[str]
-OVER: Final = frozenset({"executed", "canceled", "rejected", "expired_unsent"})
-IN_DOUBT: Final = frozenset({"submitted", "unknown"})
 SIGNATURE_DEAD_US: Final = 10_000_000
 """No exit is sent again before its first signature has been dead for as long as it lived."""
 KILL_US: Final = 50_000
 """How long after the committed switch the last order may still leave, in wall time."""
-CALM_US: Final = 60_000_000
-"""How long after the last fault a doubt may last, in wall time."""
 UNAUTHENTICATED: Final = 401
 SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3_600 * SECOND_US
@@ -170,7 +172,7 @@ def invariant_05_cash_to_the_cent(history: History) -> Found:
     }
     if len(set(sums.values())) > 1:
         found.append("cash differs: " + ", ".join(f"{k} {v}" for k, v in sums.items()))
-    return found
+    return [*found, *results(history)]
 
 
 def invariant_06_double_entry_append_only(history: History) -> Found:
@@ -209,20 +211,6 @@ def _falling(samples: Iterable[Sample]) -> Iterator[str]:
         most = max(most, one.postings)
 
 
-def _unbooked_e2(order: OrderSample) -> int:
-    """What an order may still add to the books, at its worst."""
-    reach = order.filled_e2 if order.state in OVER else order.qty_e2
-    return reach - order.booked_e2
-
-
-def _worst_usd_e6(order: OrderSample) -> int:
-    return -(-order.reserved_usd_e6 * _unbooked_e2(order) // order.qty_e2)
-
-
-def _entries(sample: Sample) -> list[OrderSample]:
-    return [one for one in sample.orders if one.purpose == "entry"]
-
-
 def invariant_07_unknown_is_not_rejected(history: History) -> Found:
     """A doubt keeps its exposure, is not replaced or re-sent early, and ends in the truth."""
     return [
@@ -235,15 +223,15 @@ def invariant_07_unknown_is_not_rejected(history: History) -> Found:
 
 def _uncounted(history: History) -> Iterator[str]:
     for sample in history.samples:
-        doubted = [one for one in _entries(sample) if one.state in IN_DOUBT]
+        doubted = [one for one in entries_of(sample) if one.state in IN_DOUBT]
         yield from (
             f"order {one.order_id} is {one.state} at {sample.at_us} and reserves nothing"
             for one in doubted
             if one.reserved_usd_e6 <= 0
         )
-        entries = _entries(sample)
-        usd = sum(map(_worst_usd_e6, entries)) + sum(one.cost_usd_e6 for one in sample.held)
-        contracts = sum(map(_unbooked_e2, entries)) + sum(one.qty_e2 for one in sample.held)
+        entries = entries_of(sample)
+        usd = sum(map(worst_usd_e6, entries)) + sum(one.cost_usd_e6 for one in sample.held)
+        contracts = sum(map(unbooked_e2, entries)) + sum(one.qty_e2 for one in sample.held)
         if (sample.counted_usd_e6, sample.counted_contracts_e2) != (usd, contracts):
             named = ", ".join(f"{one.order_id} {one.state}" for one in doubted)
             yield (
@@ -294,6 +282,18 @@ def _wrongly_ended(history: History) -> Iterator[str]:
         at_exchange = lived.get(order.order_id)
         if order.state in {"rejected", "expired_unsent"} and at_exchange is not None:
             yield f"order {order.order_id} is {order.state}, yet it lived at the exchange"
+    # What the stream mends a moment later was wrong all the same: limits were asked meanwhile.
+    for change in history.changes:
+        at_exchange = lived.get(change.subject_id) if change.subject == "orders" else None
+        if at_exchange is not None and change.new in {"rejected", "expired_unsent"}:
+            yield f"order {change.subject_id} was {change.new}, yet it lived at the exchange"
+        elif at_exchange is not None and _is_filled_at_once(at_exchange, change):
+            yield f"order {change.subject_id} was canceled, yet the exchange filled all of it"
+
+
+def _is_filled_at_once(order: VenueOrder, change: Change) -> bool:
+    """Whether an order that never rested was called canceled although it was filled."""
+    return change.new == "canceled" and change.old != "resting" and order.status == "executed"
 
 
 def invariant_08_no_trade_beyond_limits(history: History) -> Found:
@@ -301,7 +301,7 @@ def invariant_08_no_trade_beyond_limits(history: History) -> Found:
     limits, found = history.limits, []
     known: set[str] = set()
     for sample in history.samples:
-        entries = _entries(sample)
+        entries = entries_of(sample)
         new = [one for one in entries if one.order_id not in known]
         known.update(one.order_id for one in entries)
         for one in new:
@@ -316,19 +316,19 @@ def invariant_08_no_trade_beyond_limits(history: History) -> Found:
 
 def _beyond(history: History, sample: Sample, new: OrderSample) -> Found:
     limits = history.limits
-    entries, event = _entries(sample), new.event_ticker
+    entries, event = entries_of(sample), new.event_ticker
     here = [one for one in entries if one.event_ticker == event]
     held_here = [one for one in sample.held if one.event_ticker == event]
     figures = (
         ("contracts in the event",
-         sum(map(_unbooked_e2, here)) + sum(one.qty_e2 for one in held_here),
+         sum(map(unbooked_e2, here)) + sum(one.qty_e2 for one in held_here),
          limits.contracts_per_event_e2),
-        ("contracts", sum(map(_unbooked_e2, entries)) + sum(one.qty_e2 for one in sample.held),
+        ("contracts", sum(map(unbooked_e2, entries)) + sum(one.qty_e2 for one in sample.held),
          limits.contracts_total_e2),
         ("cost in the event",
-         sum(map(_worst_usd_e6, here)) + sum(one.cost_usd_e6 for one in held_here),
+         sum(map(worst_usd_e6, here)) + sum(one.cost_usd_e6 for one in held_here),
          limits.cost_per_event_usd_e6),
-        ("cost", sum(map(_worst_usd_e6, entries)) + sum(one.cost_usd_e6 for one in sample.held),
+        ("cost", sum(map(worst_usd_e6, entries)) + sum(one.cost_usd_e6 for one in sample.held),
          limits.cost_total_usd_e6),
         ("open trades", sample.open_trades, limits.open_trades),
         ("orders in a minute", sample.orders_in_minute, limits.orders_per_minute),
@@ -455,7 +455,7 @@ def invariant_12_no_decision_on_stale_data(history: History) -> Found:
             elif abs(one.decided_us - at_us) // 1000 * 1000 > most_us:
                 age_us = one.decided_us - at_us
                 found.append(f"intent {one.intent_id} was accepted with a {name} {age_us} us old")
-    return found
+    return [*found, *sent_late(history, _creates(history))]
 
 
 def invariant_13_price_and_size_are_legal(history: History) -> Found:
@@ -475,74 +475,6 @@ def invariant_13_price_and_size_are_legal(history: History) -> Found:
             found.append(f"order {sent.client_order_id}: {sent.qty_e2} contracts e-2")
         if not market.open_us <= sent.at_us < market.close_us:
             found.append(f"order {sent.client_order_id} left while {sent.ticker} was not open")
-    return found
-
-
-def invariant_15_a_restart_changes_nothing(clean: History, other: History) -> Found:
-    """A run with kills ends as the clean one did; an entry not yet sent may have expired."""
-    spared = {
-        one.ticker
-        for one in other.orders
-        if (one.purpose, one.state) == ("entry", "expired_unsent")
-    }
-    ours, theirs = _ends(clean, spared), _ends(other, spared)
-    found = [
-        f"wish {key} ended as {theirs.get(key, 'nothing')}, in the clean run as "
-        f"{ours.get(key, 'nothing')}"
-        for key in sorted({*ours, *theirs})
-        if ours.get(key) != theirs.get(key)
-    ]
-    if not spared and clean.ledger.cash_usd_e6 != other.ledger.cash_usd_e6:
-        found.append(
-            f"cash ended at {other.ledger.cash_usd_e6}, in the clean run at "
-            f"{clean.ledger.cash_usd_e6}"
-        )
-    told, wanted = _told(other, spared), _told(clean, spared)
-    return found if told == wanted else [*found, f"trades ended as {told}, not as {wanted}"]
-
-
-def _ends(history: History, spared: set[str]) -> dict[tuple[str, str, int], tuple[str, str, int]]:
-    """How each wish ended, by purpose, market and which one of these it was."""
-    order_of = {order.intent_id: order for order in history.orders}
-    seen: Counter[tuple[str, str]] = Counter()
-    ends = {}
-    for one in sorted(history.intents, key=lambda one: one.at_us):
-        if one.ticker in spared:
-            continue
-        order = order_of.get(one.intent_id)
-        state, filled = (order.state, order.filled_e2) if order else ("", 0)
-        seen[one.purpose, one.ticker] += 1
-        number = seen[one.purpose, one.ticker]
-        ends[one.purpose, one.ticker, number] = (one.state, state, filled)
-    return ends
-
-
-def _told(history: History, spared: set[str]) -> list[tuple[str, str, str, int | None]]:
-    return sorted(
-        (one.source, one.ticker, one.state, one.pnl_usd_e6)
-        for one in history.trades
-        if one.ticker not in spared
-    )
-
-
-def invariant_16_the_same_seed_gives_the_same_history(first: History, second: History) -> Found:
-    """Two runs of one seed are the same to the last byte."""
-    left, right = lines(first), lines(second)
-    if left == right:
-        return []
-    at = next(
-        (n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b),
-        min(len(left), len(right)),
-    )
-    return [f"line {at} differs: {left[at : at + 1]} and {right[at : at + 1]}"]
-
-
-def lines(history: History) -> list[str]:
-    """Return a history as lines, one for each thing that happened."""
-    found: list[str] = []
-    for name in history.__slots__:
-        value = getattr(history, name)
-        found += [f"{name} {one!r}" for one in value] if isinstance(value, tuple) else [repr(value)]
     return found
 
 
@@ -589,25 +521,7 @@ def invariant_19_everything_ends(history: History) -> Found:
         for one in history.trades
         if one.ticker in settled and one.state not in {"closed", "settled", "abandoned"}
     ]
-    return [*found, *_long_doubts(history)]
-
-
-def _long_doubts(history: History) -> Iterator[str]:
-    last_us = max((one.at_us for one in history.strikes), default=0)
-    since: dict[str, int] = {}
-    for change in history.changes:
-        if change.subject != "orders":
-            continue
-        began_us = since.pop(change.subject_id, None)
-        if change.new in IN_DOUBT:
-            since[change.subject_id] = change.at_us if began_us is None else began_us
-        elif (
-            began_us is not None and change.at_us - max(began_us, last_us) > CALM_US * history.speed
-        ):
-            yield (
-                f"order {change.subject_id} was in doubt for {change.at_us - began_us} us, "
-                f"the last fault was at {last_us}"
-            )
+    return [*found, *long_doubts(history), *long_waits(history), *held_breakers(history)]
 
 
 def invariant_20_never_a_wrong_hour(history: History) -> Found:

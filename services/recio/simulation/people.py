@@ -27,6 +27,8 @@ from recio.simulation.stage import Stage
 
 TRIES: Final = 8
 VALID_US: Final = 5 * SECOND_US
+BY_HAND_VALID_US: Final = 15 * SECOND_US
+"""How long a wish lives, as the automations and the page make it; in the processes' own time."""
 PERSON: Final = "person"
 _OPEN: Final = (
     "SELECT trade_id, market_ticker, side::text FROM trading.trades WHERE account = %s "
@@ -63,7 +65,7 @@ class People:
         wish = self._wish(
             act.account,
             Purpose.ENTRY,
-            Source.AUTO_ENTRY,
+            Source.MANUAL if act.by_person else Source.AUTO_ENTRY,
             ticker=act.ticker,
             side=world.SIDES[act.ticker],
             qty_e2=act.qty_e2,
@@ -166,10 +168,15 @@ class People:
             qty_e2=qty_e2,
             limit_price_e4=price_e4,
             at_us=at_us,
-            valid_until_us=at_us + VALID_US,
+            valid_until_us=at_us + self._life_us(source),
             price_at_us=at_us,
             book_at_us=at_us,
         )
+
+    def _life_us(self, source: Source) -> int:
+        # Requests, doubts and signatures take wall time; so must the wish, to be as long beside them.
+        life_us = BY_HAND_VALID_US if source is Source.MANUAL else VALID_US
+        return life_us * self._stage.speed
 
     async def _propose(self, wish: Intent) -> None:
         async def propose(tx: Transaction) -> None:

@@ -56,7 +56,10 @@ class Move(Act, frozen=True, kw_only=True):
 
 
 class Enter(Act, frozen=True, kw_only=True):
-    """An entry is wished, on a price that is ``age_ms`` old; ``is_blind``: without a book."""
+    """An entry is wished, on a price that is ``age_ms`` old; ``is_blind``: without a book.
+
+    ``by_person``: by hand, and so for longer than an automation would.
+    """
 
     account: str
     ticker: str
@@ -64,6 +67,7 @@ class Enter(Act, frozen=True, kw_only=True):
     qty_e2: int
     age_ms: int = 0
     is_blind: bool = False
+    by_person: bool = False
 
 
 class Leave(Act, frozen=True, kw_only=True):
@@ -176,6 +180,7 @@ def _entries(chance: random.Random) -> list[Enter]:
                 qty_e2=chance.choice([100, 300, 500, 500, 700, 1_000, 1_000, 1_100]),
                 age_ms=chance.choice([0] * 9 + [4_000]),
                 is_blind=chance.random() < 0.08,
+                by_person=chance.random() < 0.25,
             )
         )
     return made

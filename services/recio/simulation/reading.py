@@ -40,6 +40,9 @@ _ORDERS: Final = (
     "book_side::text, state::text, qty_e2, filled_qty_e2, booked_qty_e2, reserved_usd_e6, "
     "created_at FROM trading.orders WHERE account = %s ORDER BY created_at, 1"
 )
+_LIVES: Final = (
+    "SELECT order_id::text, valid_until FROM trading.orders WHERE account = %s ORDER BY 1"
+)
 _TRADES: Final = (
     "SELECT trade_id::text, source, market_ticker, side::text, state::text, filled_qty_e2, "
     "exited_qty_e2, pnl_usd_e6 FROM trading.trades WHERE account = %s ORDER BY number"
@@ -96,6 +99,9 @@ async def read_history(
             samples=tuple(watch.samples),
             earlier_postings=tuple(watch.earlier_postings),
             strikes=tuple(watch.strikes),
+            lives_until_us=tuple(
+                (order, time_us(until)) for order, until in await tx.fetch(_LIVES, name)
+            ),
             ended_us=exchange.now_us,
             speed=speed,
         )

@@ -21,7 +21,7 @@ import psycopg
 from recio.adapters.kalshi.signing import RequestSigner
 from recio.adapters.postgres import config, status
 from recio.adapters.postgres.database import SteppedDatabase
-from recio.domain.units import SECOND_US
+from recio.domain.units import SECOND_US, USD_E6
 from recio.exchange_simulator.api.messages import Now, Request, Response
 from recio.exchange_simulator.core.state import Config
 from recio.exchange_simulator.gateway import Gateway, Lost
@@ -31,11 +31,12 @@ from recio.simulation import invariants, world
 from recio.simulation.catalogue import SERVICES, SUPERVISORS
 from recio.simulation.database import Server, Sessions
 from recio.simulation.faults import Faults
-from recio.simulation.history import History, Sample
+from recio.simulation.history import FleetLimits, History, Sample
 from recio.simulation.loop import SimulatedLoop
 from recio.simulation.market_plane import MarketPlane
 from recio.simulation.measures import Halt, Reached, halts, reached
 from recio.simulation.network import Network
+from recio.simulation.over_all import invariant_08_over_all_accounts
 from recio.simulation.people import People
 from recio.simulation.plan import ACCOUNTS, Enter, Hand, Leave, Move, Plan, Strike, Switch
 from recio.simulation.reading import append_only, read_history
@@ -47,15 +48,17 @@ READY_SECONDS: Final = 30.0
 CALM_SECONDS: Final = 90.0
 """Wall seconds after the last settlement in which everything must have become quiet."""
 WAIT_FOR_STATE_SECONDS: Final = 60.0
+TICK_SECONDS: Final = 3.0
+"""Market seconds between looks at the exchange's own timers; each request looks as well."""
 RISK: Final[dict[str, dict[str, int]]] = {
     "north": {
         "maxContractsPerOrder": 10,
-        "maxContractsPerEvent": 25,
-        "maxContractsTotal": 30,
+        "maxContractsPerEvent": 15,
+        "maxContractsTotal": 18,
         "maxCostPerEventDollars": 20,
         "maxCostTotalDollars": 24,
-        "maxOpenTrades": 3,
-        "maxOrdersPerMinute": 6,
+        "maxOpenTrades": 2,
+        "maxOrdersPerMinute": 2,
         "maxDailyLossDollars": 200,
         "maxDrawdownDollars": 300,
     },
@@ -63,20 +66,21 @@ RISK: Final[dict[str, dict[str, int]]] = {
         "maxContractsPerOrder": 10,
         "maxContractsPerEvent": 40,
         "maxContractsTotal": 60,
-        "maxCostPerEventDollars": 40,
-        "maxCostTotalDollars": 60,
-        "maxOpenTrades": 4,
-        "maxOrdersPerMinute": 10,
+        "maxCostPerEventDollars": 14,
+        "maxCostTotalDollars": 18,
+        "maxOpenTrades": 3,
+        "maxOrdersPerMinute": 3,
         "maxDailyLossDollars": 200,
         "maxDrawdownDollars": 300,
     },
 }
 FLEET_RISK: Final = {
-    "maxCostTotalDollars": 50,
+    "maxCostTotalDollars": 26,
     "maxDailyLossDollars": 300,
-    "maxOpenTrades": 5,
-    "maxOrdersPerMinute": 12,
+    "maxOpenTrades": 4,
+    "maxOrdersPerMinute": 4,
 }
+"""Every limit binds now and then: a trade a market and account, at most ten contracts each."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,7 +297,7 @@ class Run:
                     result = results.pop(ticker)
                     self.exchange.determine(ticker, result, now_us, expiration_value="90100.00")
             await self.gateway.commit()
-            await clock.sleep_market(1.0)
+            await clock.sleep_market(TICK_SECONDS)
 
     # The plan.
 
@@ -432,6 +436,13 @@ def _violations(histories: dict[str, History]) -> Iterator[str]:
     for name, history in histories.items():
         for what in invariants.violations(history):
             yield f"{name}: {what}"
+    limits = FleetLimits(
+        cost_total_usd_e6=FLEET_RISK["maxCostTotalDollars"] * USD_E6,
+        open_trades=FLEET_RISK["maxOpenTrades"],
+        orders_per_minute=FLEET_RISK["maxOrdersPerMinute"],
+    )
+    for what in invariant_08_over_all_accounts(list(histories.values()), limits):
+        yield f"all accounts: invariant 8: {what}"
 
 
 def _outcome(run: Run, histories: dict[str, History], found: tuple[str, ...]) -> Outcome:

@@ -14,7 +14,7 @@ import msgspec
 
 from recio.adapters.postgres import gate
 from recio.domain.tickers import new_york_day_start_us
-from recio.domain.units import MINUTE_US, as_datetime, parse_price_e4, parse_qty_e2, time_us
+from recio.domain.units import SECOND_US, as_datetime, parse_price_e4, parse_qty_e2, time_us
 from recio.exchange_simulator.api.messages import Request, Response
 from recio.exchange_simulator.api.routes import Route
 from recio.exchange_simulator.core.refusals import Refusal
@@ -33,6 +33,8 @@ from recio.simulation.history import (
 
 OVER: Final = ("executed", "canceled", "rejected", "expired_unsent")
 CREATE_PATH: Final = "/portfolio/events/orders"
+SURE_MINUTE_US: Final = 55 * SECOND_US
+"""What lies in a minute by any clock: a process's may be off by some seconds."""
 
 _SNAPSHOT: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
 _ORDERS: Final = (
@@ -204,7 +206,7 @@ class Watch:
         counted = await gate.exposure(
             tx, name, now_us=now_us, day_start_us=new_york_day_start_us(now_us)
         )
-        minute = as_datetime(now_us - MINUTE_US)
+        minute = as_datetime(now_us - SURE_MINUTE_US)
         orders, held, sums = await tx.fetch_many(
             Query(_ORDERS, (name,)),
             Query(_HELD, (name,)),

@@ -367,13 +367,14 @@ class BlockingSession(Session):
     """A session that blocks: a round trip is one step of a stepped run.
 
     ``may_stay_open``: a transaction that only read may be ended when the next one begins;
-    ``is_left_open``: one is.
+    ``is_left_open``: one is. ``spins``: how often it looks for an answer before it sleeps.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], *, timeout_s: float) -> None:
         super().__init__(connection.pgconn, connection)
         self.may_stay_open = False
         self.is_left_open = False
+        self.spins = SPINS
         self._connection = connection
         self._timeout_s = timeout_s
         self._socket = connection.pgconn.socket
@@ -391,7 +392,7 @@ class BlockingSession(Session):
     def _exchange(self, waiting: _Waiting) -> None:
         pgconn = self._pgconn
         is_unsent = True
-        spins = SPINS
+        spins = self.spins
         while not self._take(waiting):
             is_unsent = is_unsent and bool(pgconn.flush())
             if spins > 0:

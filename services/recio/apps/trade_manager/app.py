@@ -12,7 +12,7 @@ from recio.domain.units import SECOND_US
 from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
 from recio.runtime.wake import Wake
 
-LOOK_S: Final = 1.0
+LOOK_S: Final = 10.0
 """How often the next close is looked up, in market seconds: a fold may have changed it."""
 
 
