@@ -105,13 +105,18 @@ def fresh(held: Collected, nursery: Nursery, path: Path, code: CodeType) -> str:
 
 
 def _survivor(path: Path, change: Change) -> dict[str, object]:
-    kind, why = explanation(name_of(path), change)
     return {
         "at": f"{path.relative_to(ROOT)}:{change.line}",
         "change": f"{change.kind}: {change.before}  →  {change.after}",
-        "class": kind,
-        "why": why,
     }
+
+
+def _explained(name: str, row: dict) -> dict[str, object]:
+    survivors = []
+    for each in row["survivors"]:
+        kind, why = explanation(name, each["change"])
+        survivors.append({**each, "class": kind, "why": why})
+    return {**row, "survivors": survivors}
 
 
 def _progress(name: str, number: int, total: int, counts: Counter[str], seconds: float) -> None:
@@ -138,7 +143,7 @@ def summary(results: dict[str, dict]) -> dict[str, object]:
 def write(results: dict[str, dict]) -> None:
     """Write the result file."""
     order = [name_of(path) for path in modules()]
-    rows = {name: results[name] for name in order if name in results}
+    rows = {name: _explained(name, results[name]) for name in order if name in results}
     noticed = sum(row[KILLED] + row[TIMED_OUT] for row in rows.values())
     total = sum(row["total"] for row in rows.values())
     same = sum(1 for row in rows.values() for s in row["survivors"] if s["class"] == "equivalent")
@@ -151,6 +156,7 @@ def write(results: dict[str, dict]) -> None:
         "score_percent": round(100 * noticed / max(total, 1), 1),
         "without_equivalents_percent": round(100 * noticed / max(total - same, 1), 1),
         "survivors_by_class": dict(sorted(classes.items())),
+        "held_to_90_percent": [f"domain/{name}" for name in HELD_TO],
         "scores": summary(rows),
         "modules": rows,
     }
@@ -165,6 +171,7 @@ def main() -> None:
     parser.add_argument(
         "--again", action="store_true", help="also those whose result is up to date"
     )
+    parser.add_argument("--explain", action="store_true", help="only explain what is known anew")
     arguments = parser.parse_args()
     chosen = [path for path in modules() if not arguments.modules or
               name_of(path) in arguments.modules]  # fmt: skip
@@ -182,9 +189,12 @@ def main() -> None:
             results[name_of(path)] = score(held, nursery, path)
             write(results)
 
-    with_collected(work)
+    if not arguments.explain:
+        with_collected(work)
     nursery.close()
-    for name, row in summary(results).items():
+    write(results)
+    rows = json.loads(RESULT.read_text("utf-8"))["scores"]
+    for name, row in rows.items():
         plain, other = row["score_percent"], row["without_equivalents_percent"]
         sys.stdout.write(f"{name:26} {plain:6} %  {other:6} %\n")
 

@@ -82,3 +82,19 @@ def test_flat_fees_are_unknown():
     """There is no published formula for them."""
     assert fees.is_known("quadratic")
     assert not fees.is_known("flat")
+
+
+def test_the_types_whose_taker_fee_is_known():
+    """The maker's differ; a flat fee has no published formula."""
+    known = ("quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees")
+    assert all(fees.is_known(each) for each in known)
+    assert not any(fees.is_known(each) for each in ("flat", "", "other"))
+
+
+def test_nothing_costs_nothing():
+    """The ends of the scale and an empty fill are free, not wrong."""
+    assert fees.taker_fee_usd_e6(0, 100) == fees.taker_fee_usd_e6(10_000, 100) == 0
+    assert fees.taker_fee_usd_e6(5000, 0) == 0
+    for wrong in ((-1, 1, 0), (10_001, 1, 0), (5000, -1, 0), (5000, 1, -1)):
+        with pytest.raises(InvalidValue):
+            fees.taker_fee_usd_e6(*wrong)

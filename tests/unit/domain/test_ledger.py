@@ -204,3 +204,55 @@ def test_what_is_no_fill_is_refused(price_e4, qty_e2):
     """Nothing is booked at a price or for a quantity that cannot be."""
     with pytest.raises(InvalidValue, match="not a fill"):
         book([(BookSide.BID, price_e4, qty_e2, 0)])
+
+
+@pytest.mark.parametrize(
+    ("cost", "qty_e2", "kept"),
+    [
+        (1, 2, 1),  # a half leaves nothing: 0 is even
+        (3, 2, 1),  # one and a half leaves as two
+        (5, 2, 3),
+        (7, 2, 3),
+        (9, 2, 5),
+        (1, 3, 1),
+        (2, 3, 1),
+        (4, 3, 3),
+        (2, 5, 2),
+    ],
+)
+def test_cost_leaves_in_proportion_rounded_half_to_even(cost, qty_e2, kept):
+    """The micro-dollar that does not divide stays with the rest of the position."""
+    held = Holding(qty_e2=qty_e2, cost_usd_e6=cost)
+    sold = ledger.book_fill(
+        held, "M", side=BookSide.ASK, yes_price_e4=0, qty_e2=1, fee_usd_e6=0
+    ).holding
+    assert sold.cost_usd_e6 == kept
+
+
+def test_a_settlement_books_its_fee_beside_those_before():
+    """What the exchange keeps at the end is a fee, and cash is less by it."""
+    held = Holding(qty_e2=1000, cost_usd_e6=9_600_000, realised_usd_e6=5, fees_usd_e6=26_900)
+    booked = ledger.book_settlement(held, "M", revenue_usd_e6=10_000_000, fee_usd_e6=1_000)
+    assert booked.holding == Holding(realised_usd_e6=400_005, fees_usd_e6=27_900)
+    assert {line.book: line.amount_usd_e6 for line in booked.postings} == {
+        "cash": 9_999_000,
+        "position": -9_600_000,
+        "fees": 1_000,
+        "result": -400_000,
+    }
+
+
+def test_positions_results_and_fees_name_their_market():
+    """Cash and capital are the account's own and name none."""
+    fill = ledger.book_fill(
+        Holding(qty_e2=100, cost_usd_e6=1),
+        "M",
+        side=BookSide.ASK,
+        yes_price_e4=5000,
+        qty_e2=100,
+        fee_usd_e6=7,
+    )
+    named = {line.book: line.market_ticker for line in fill.postings}
+    assert named == {"cash": "", "position": "M", "fees": "M", "result": "M"}
+    assert {line.market_ticker for line in ledger.book_transfer(5)} == {""}
+    assert ledger.Posting("cash", 1).market_ticker == ""

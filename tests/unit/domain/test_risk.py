@@ -393,3 +393,62 @@ def test_breaches_are_the_loss_limits_alone():
         "lost $26.00 today, the limit is $25",
         "$100.00 below the high, the limit is $40",
     )
+
+
+def test_an_account_without_a_history_has_nothing_at_stake():
+    """The defaults are nothing, not one."""
+    empty = Exposure()
+    assert (empty.open_trades, empty.orders_in_minute, empty.result_today_usd_e6) == (0, 0, 0)
+    assert (empty.contracts_e2(), empty.cost_usd_e6()) == (0, 0)
+
+
+def test_an_event_counts_its_own_orders_in_flight_and_no_other():
+    """Held and in flight add up; another event's do not count."""
+    exposure = Exposure(
+        held=(held(300, 3 * DOLLAR), held(50, DOLLAR, "another")),
+        in_flight=(in_flight(200, 2 * DOLLAR), in_flight(70, 5 * DOLLAR, event="another")),
+    )
+    assert (exposure.contracts_e2(EVENT), exposure.contracts_e2()) == (500, 620)
+    assert (exposure.cost_usd_e6(EVENT), exposure.cost_usd_e6()) == (5 * DOLLAR, 11 * DOLLAR)
+
+
+def test_cash_that_orders_in_flight_may_take_is_not_free():
+    """Two orders cannot spend one dollar."""
+    exposure = replace(
+        QUIET, cash_usd_e6=RESERVE + DOLLAR, in_flight=(in_flight(10, DOLLAR + 1, event="another"),)
+    )
+    (refusal,) = check(exposure=exposure)
+    assert refusal.startswith("costs up to $9.6369, $9.636899 are free")
+
+
+def test_a_single_hundredth_can_still_be_sold():
+    """What is left is left, however little."""
+    wish = replace(WISH, purpose=Purpose.EXIT)
+    assert risk.check_exit(wish, switch=ACTIVE, now_us=NOW_US, free_qty_e2=1) == ()
+    assert risk.check_exit(wish, switch=ACTIVE, now_us=NOW_US, free_qty_e2=0) != ()
+
+
+def test_data_from_the_future_is_refused_beyond_the_limit_only():
+    """Clocks differ a little; by more than the limit the age is unknown."""
+    for name, limit_us in (("price", 3_000_000), ("book", 5_000_000)):
+        at_edge = replace(WISH, **{f"{name}_at_us": NOW_US + limit_us})
+        assert check(at_edge) == ()
+        (refusal,) = check(replace(WISH, **{f"{name}_at_us": NOW_US + limit_us + 1000}))
+        assert refusal.startswith(f"{name} is {limit_us // 1000 + 1} ms in the future")
+
+
+@pytest.mark.parametrize(
+    ("intent", "exposure", "said"),
+    [
+        ({"limit_price_e4": 9801}, {}, "price 98.01 cents outside 10…98"),
+        ({"limit_price_e4": 999}, {}, "price 9.99 cents outside 10…98"),
+        ({}, {"open_trades": 9}, "10 open trades, at most 3 allowed"),
+        ({}, {"orders_in_minute": 19}, "20 orders in a minute, at most 5 allowed"),
+        ({}, {"held": (Held("another", "m", 10_000, 0),)}, "110 contracts in total, at most 30"),
+        ({}, {"cash_usd_e6": None}, "cash unknown"),
+    ],
+)
+def test_a_refusal_says_the_numbers_as_a_person_writes_them(intent, exposure, said):
+    """Whole numbers without a point, and all of their zeros."""
+    refusals = check(replace(WISH, **intent), exposure=replace(QUIET, **exposure))
+    assert [each for each in refusals if each.startswith(said)]

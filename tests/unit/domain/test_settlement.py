@@ -118,3 +118,26 @@ def test_other_strike_types_are_refused():
     """Ranges are not traded here."""
     with pytest.raises(InvalidValue):
         settlement.result_of(PRICE, PRICE, "between")
+
+
+CLOSE_US = 900_000_000
+
+
+def test_the_running_mean_may_lag_three_samples_and_no_more():
+    """Beyond that nobody knows what is missing."""
+    left_us = 30_000_000
+    for samples, reason in ((27, ""), (33, ""), (26, "window_unknown"), (34, "window_unknown")):
+        mean = RunningMean(PRICE, samples, CLOSE_US)
+        assert settlement.outlook(PRICE, CLOSE_US - left_us, CLOSE_US, mean).reason == reason
+
+
+def test_another_window_s_mean_says_nothing():
+    """In the first second of the window nothing is known yet: the centre is the price."""
+    other = RunningMean(PRICE // 2, 1, CLOSE_US - 900_000_000)
+    found = settlement.outlook(PRICE, CLOSE_US - 59_000_000, CLOSE_US, other)
+    assert (found.centre_usd_e6, found.reason) == (PRICE, "")
+
+
+def test_the_horizon_of_samples_that_are_overdue():
+    """Only their own spread counts: (m-1) m (2m-1) / 6 / 3600."""
+    assert settlement.effective_seconds(10, 0) == 285 / 3600

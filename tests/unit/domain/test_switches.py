@@ -88,3 +88,15 @@ def test_halted_and_flatten_take_what_rests_off_the_book():
         Trading.HALTED,
         Trading.FLATTEN,
     }
+
+
+def test_every_source_of_the_strictest_state_is_told():
+    """A person sees all who would have to release it."""
+    rows = [
+        SwitchRow(
+            scope="*", source="person", state=Trading.HALTED, reason="lunch", changed_at_us=0
+        ),
+        SwitchRow(scope="a", source="risk", state=Trading.HALTED, reason="loss", changed_at_us=0),
+        SwitchRow(scope="a", source="x", state=Trading.REDUCE_ONLY, reason="no", changed_at_us=0),
+    ]
+    assert effective(rows).reason == "person (*): lunch; risk (a): loss"

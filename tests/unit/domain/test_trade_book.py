@@ -293,3 +293,69 @@ def test_a_stop_out():
     assert (figures.open_qty_e2, figures.last_exit_at_us) == (0, 9)
     assert (figures.entry_cost_usd_e6, figures.exit_proceeds_usd_e6) == (4_500_000, 2_000_000)
     assert trade_book.pnl_usd_e6(figures, None) == -2_615_500
+
+
+def test_a_trade_without_fills_has_nothing():
+    """The defaults are nothing, not one."""
+    none = Figures()
+    assert none == trade_book.figures("yes", [])
+    assert none.open_qty_e2 == none.entry_cost_usd_e6 == none.exit_proceeds_usd_e6 == 0
+    assert none.filled_qty_e2 == none.exited_qty_e2 == none.fees_usd_e6 == 0
+
+
+def test_a_trade_opens_with_its_first_entry_and_ends_with_its_last_exit():
+    """Whatever order they were told in."""
+    fills = [
+        FillFact(side, 5000, 100, 0, at_us)
+        for side, at_us in (
+            (BookSide.BID, 5),
+            (BookSide.BID, 3),
+            (BookSide.ASK, 7),
+            (BookSide.ASK, 9),
+        )
+    ]
+    sums = trade_book.figures("yes", fills)
+    assert (sums.opened_at_us, sums.last_exit_at_us) == (3, 9)
+
+
+def test_an_exit_alone_keeps_no_empty_trade_alive():
+    """Nothing was bought and no entry lives: abandoned, whatever an exit still does."""
+    entry = OrderFact(Purpose.ENTRY, OrderState.CANCELED, 0, 0)
+    leaving = OrderFact(Purpose.EXIT, OrderState.RESTING, 0, 0)
+    found = trade_book.state(Figures(), [entry, leaving], is_past_close=False, is_settled=False)
+    assert found is TradeState.ABANDONED
+
+
+def test_one_order_that_was_sent_is_enough_to_be_entering():
+    """Created means that nothing has left yet."""
+    facts = [
+        OrderFact(Purpose.ENTRY, each, 0, 0) for each in (OrderState.CREATED, OrderState.SUBMITTED)
+    ]
+    assert (
+        trade_book.state(Figures(), facts, is_past_close=False, is_settled=False)
+        is TradeState.ENTERING
+    )
+
+
+def test_a_single_hundredth_is_still_open():
+    """Sold to nothing means nothing."""
+    sums = Figures(filled_qty_e2=100, exited_qty_e2=99)
+    assert trade_book.state(sums, [], is_past_close=False, is_settled=False) is TradeState.OPEN
+
+
+@pytest.mark.parametrize(
+    ("side", "open_qty_e2", "fact", "paid"),
+    [
+        ("yes", 1000, SettlementFact("yes", 1000, 9_990_000), 9_990_000),
+        ("no", 1000, SettlementFact("no", -1000, 9_990_000), 9_990_000),
+        ("no", 1000, SettlementFact("no", 1000, 9_990_000), 10_000_000),
+        ("yes", 1000, SettlementFact("yes", 500, 4_000_000), 10_000_000),
+        ("no", 1000, SettlementFact("no", -500, 4_000_000), 10_000_000),
+        ("yes", 1000, SettlementFact("no", 500, 4_000_000), 0),
+        ("yes", 250, SettlementFact("scalar", -500, 4_000_001), 2_000_000),
+        ("yes", 250, SettlementFact("scalar", 0, 4_000_000), 0),
+    ],
+)
+def test_a_trade_is_paid_the_position_s_revenue_or_its_share(side, open_qty_e2, fact, paid):
+    """The exchange's own cents where the trade is the position, else a dollar or a share."""
+    assert trade_book.payout_usd_e6(side, open_qty_e2, fact) == paid

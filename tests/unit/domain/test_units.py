@@ -182,3 +182,30 @@ def test_what_is_no_moment_is_refused(text):
     """Without a zone nobody knows when; outside the calendar there is no when."""
     with pytest.raises(InvalidValue):
         units.parse_time_us(text)
+
+
+def test_the_scales_are_these():
+    """Everything else is counted in them."""
+    assert (units.PRICE_ONE_E4, units.CONTRACT_E2, units.CENT_E6) == (10_000, 100, 10_000)
+    assert (units.USD_E6, units.P_ONE_E6, units.SECOND_US) == (1_000_000,) * 3
+    assert (units.MINUTE_US, units.HOUR_US) == (60_000_000, 3_600_000_000)
+
+
+def test_numbers_are_read_with_and_without_a_fraction():
+    """A whole number of dollars is one, whatever the scale."""
+    assert units.parse_scaled("5", 0) == 5
+    assert units.parse_usd_e6("1.5") == 1_500_000
+    assert units.parse_usd_e6("0.000001") == 1
+    assert units.round_usd_e6("5") == 5_000_000
+    assert units.round_usd_e6("-0.0000015") == -2
+
+
+def test_numbers_are_written_with_as_many_places_as_wished():
+    """Exactly, below zero too; zero has no sign."""
+    assert units.format_scaled(0, 2) == "0.00"
+    assert units.format_scaled(-150, 2, shown=1) == "-1.5"
+    assert units.format_scaled(150, 2, shown=1) == "1.5"
+    assert units.format_scaled(-1_230_000, 6, shown=2) == "-1.23"
+    for value in (151, -151, -101, 109):
+        with pytest.raises(InvalidValue):
+            units.format_scaled(value, 2, shown=1)
