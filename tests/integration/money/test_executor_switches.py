@@ -6,6 +6,7 @@ import asyncio
 from itertools import count
 from uuid import UUID
 
+import msgspec
 import pytest
 from tests.integration.money.desk import (
     Desk,
@@ -175,6 +176,33 @@ def test_what_a_person_placed_is_taken_off_too(venue):
         return after_halt, later, len(desk.resting())
 
     assert desk.play(script) == (0, 1, 0)
+
+
+def test_more_than_a_batch_can_hold_goes_in_several(venue):
+    """As many as the bucket ever holds, one batch after the other as tokens come."""
+    desk = venue()
+
+    async def script():
+        desk.process()
+        for _ in range(15):
+            await desk.by_hand(8)
+            await asyncio.sleep(1)
+        desk.wire.log.clear()
+        at_us = await halted(desk)
+        await asyncio.sleep(10)
+        return at_us
+
+    at_us = desk.play(script)
+
+    sizes = [
+        len(msgspec.json.decode(reply.body)["orders"])
+        for method, path, reply in desk.wire.log
+        if (method, path) == BATCH
+    ]
+    assert sizes == [50, 50, 20]
+    assert desk.wire.statuses(429) == 0
+    assert desk.resting() == []
+    assert last_cancel_us(desk) - at_us <= 2_000_000
 
 
 def test_a_halt_is_latched_over_a_restart(venue):
