@@ -90,8 +90,9 @@ class MemorySocket:
         return frame
 
     async def close(self) -> None:
-        """Close it."""
+        """Close it; who waits for a frame is told."""
         self._is_closed = True
+        self._arrived.set()
         if self.on_close is not None:
             self.on_close()
             self.on_close = None

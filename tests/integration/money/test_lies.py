@@ -246,8 +246,8 @@ class QuietFloor(Floor):
 class Desk:
     """What a test does and sees on a floor with a liar."""
 
-    def __init__(self, database_url: str) -> None:
-        self.floor = QuietFloor(database_url, start_us=CLOSE_US - BEFORE_CLOSE_US)
+    def __init__(self, database_url: str, floor: type[QuietFloor] = QuietFloor) -> None:
+        self.floor = floor(database_url, start_us=CLOSE_US - BEFORE_CLOSE_US)
         self.liar = Liar(self.floor.gateway)
         self.scene = self.floor.scene
 

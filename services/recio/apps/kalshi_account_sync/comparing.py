@@ -18,7 +18,7 @@ from recio.apps.kalshi_account_sync import checking
 from recio.domain.disputes import Contradiction, Reason
 from recio.runtime.service import ServiceContext
 
-Raise = Callable[[Contradiction], Awaitable[None]]
+Raise = Callable[[Contradiction, int], Awaitable[None]]
 
 
 class Comparison:
@@ -52,7 +52,10 @@ class Comparison:
         async with self._database.transaction() as tx:
             totals = await facts.lock_totals(tx, self._account)
             after = await external.pulse(tx, self._account)
-            if totals is None or after != before or as_of_us <= after.last_action_us:
+            newest_us = await external.last_fact_us(tx, self._account) or 0
+            if totals is None or after != before:
+                return set()
+            if as_of_us <= max(after.last_action_us, newest_us):
                 return set()
             await external.record_balance(
                 tx,
@@ -62,11 +65,11 @@ class Comparison:
                 as_of_us=as_of_us,
                 at_us=now_us,
             )
-        await self._judge_positions(positions, after)
-        is_told = await self._judge_cash(balance.cash_usd_e6, totals.cash_usd_e6, now_us)
+        await self._judge_positions(positions, after, as_of_us)
+        is_told = await self._judge_cash(balance.cash_usd_e6, totals.cash_usd_e6, as_of_us)
         return {Reason.POSITIONS_DIFFER} | ({Reason.CASH_DIFFERS} if is_told else set())
 
-    async def _judge_cash(self, told_usd_e6: int, held_usd_e6: int, now_us: int) -> bool:
+    async def _judge_cash(self, told_usd_e6: int, held_usd_e6: int, as_of_us: int) -> bool:
         """Judge a difference of cash; False: it cannot be told exactly now.
 
         What somebody else has resting at the exchange holds collateral, which its balance leaves
@@ -82,7 +85,7 @@ class Comparison:
             return True
         if not self._is_differing:
             self._is_differing = True
-            await self._book_movements(now_us)
+            await self._book_movements(self._clock.market_us())
         await self._raise(
             Contradiction(
                 Reason.CASH_DIFFERS,
@@ -90,7 +93,8 @@ class Comparison:
                 f"the exchange's cash differs from the books by ${difference / 1e6:.6f}",
                 told={"cash_usd_e6": told_usd_e6},
                 held={"cash_usd_e6": held_usd_e6},
-            )
+            ),
+            as_of_us,
         )
         return True
 
@@ -99,9 +103,11 @@ class Comparison:
         resting = await self._rest.orders(status="resting")
         return sum(checking.collateral_usd_e6(order) for order in resting)
 
-    async def _judge_positions(self, listed: Listed[ExchangePosition], held: Pulse) -> None:
+    async def _judge_positions(
+        self, listed: Listed[ExchangePosition], held: Pulse, as_of_us: int
+    ) -> None:
         for bad in listed.bad:
-            await self._raise(checking.unreadable("positions", bad))
+            await self._raise(checking.unreadable("positions", bad), as_of_us)
         told = {each.ticker: each.qty_e2 for each in listed.rows if each.qty_e2}
         booked = dict(held.held)
         for ticker in sorted(told.keys() | booked.keys()):
@@ -115,7 +121,8 @@ class Comparison:
                         f"booked are {ours / 100:g}",
                         told={"qty_e2": shown},
                         held={"qty_e2": ours},
-                    )
+                    ),
+                    as_of_us,
                 )
 
     async def _book_movements(self, now_us: int) -> None:

@@ -48,8 +48,14 @@ class Doubts:
         """Whether a difference was there at the last look."""
         return bool(self._since_us)
 
-    async def raise_(self, found: Contradiction) -> bool:
-        """Take note of something that is not believed; return whether it is written down now."""
+    async def raise_(self, found: Contradiction, *, as_of_us: int | None = None) -> bool:
+        """Take note of something that is not believed; return whether it is written down now.
+
+        Args:
+            found: what it is.
+            as_of_us: how fresh the reads were, if that matters: one part of what the exchange shows
+                may run ahead of another, so that a difference counts its time on their clock.
+        """
         now_us = self._context.clock.market_us()
         if not may_pass(found.reason):
             await self._write(found, now_us)
@@ -57,7 +63,8 @@ class Doubts:
         key = (found.reason, found.subject)
         self._seen.add(key)
         since_us = self._since_us.setdefault(key, now_us)
-        is_due = now_us - since_us >= STANDS_FOR_S[found.reason] * SECOND_US
+        stands_us = (now_us if as_of_us is None else as_of_us) - since_us
+        is_due = stands_us >= STANDS_FOR_S[found.reason] * SECOND_US
         if is_due:
             await self._write(found, now_us)
         return is_due

@@ -169,9 +169,9 @@ class Reconciler:
         self._newest_as_of_us = max(self._newest_as_of_us, as_of_us)
         return as_of_us
 
-    async def _raise(self, found: Contradiction) -> None:
+    async def _raise(self, found: Contradiction, as_of_us: int | None = None) -> None:
         self._problems.append(str(found))
-        if await self.doubts.raise_(found):
+        if await self.doubts.raise_(found, as_of_us=as_of_us):
             self._strangers.pop(found.subject, None)  # The row in the database takes its place.
 
     async def _told(
@@ -279,6 +279,8 @@ class Reconciler:
             if opened_us is None or (fill.at_us or opened_us + 1) <= opened_us:
                 return
             client_order_id = await self._client_order_id(fill)
+            if client_order_id is None:
+                return
         async with self._database.transaction() as tx:
             is_new = await booking.book_fill(
                 tx,
@@ -293,15 +295,18 @@ class Reconciler:
             if told_by == STREAM:
                 await self._losses.look()
 
-    async def _client_order_id(self, fill: ExchangeFill) -> str:
+    async def _client_order_id(self, fill: ExchangeFill) -> str | None:
         """Return the client order id of a fill's order, which must be one that the exchange knows.
 
-        A fill that the stream alone tells of is looked at again until its order is known.
+        A fill that the stream alone tells of is looked at again until its order is known. None:
+        reads are not as fresh as the fill yet, so that they cannot know its order.
         """
         try:
             return (await self._rest.order(fill.order_id)).client_order_id
         except (KalshiRejected, InvalidValue) as error:
             self._strangers[fill.fill_id] = fill
+            if self._newest_as_of_us <= (fill.at_us or 0):
+                return None
             raise Contradiction(
                 Reason.FILL_OF_UNKNOWN_ORDER,
                 fill.fill_id,
