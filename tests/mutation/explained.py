@@ -36,8 +36,10 @@ _EXPLAINED: dict[tuple[str, str], tuple[str, str]] = {
     ),
     (
         "domain/risk",
-        "text: 'cash unknown: the account is not reconciled yet'  →  "
-        "'other cash unknown: the account is not reconciled yet'",
+        (
+            "text: 'cash unknown: the account is not reconciled yet'  →  "
+            "'other cash unknown: the account is not reconciled yet'"
+        ),
     ): (TEXT, "the words of a refusal"),
     ("domain/units", "comparison: shown < places  →  shown <= places"): (
         EQUIVALENT,

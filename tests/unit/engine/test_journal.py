@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from uuid import UUID
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recio.domain.errors import InvalidValue
-from recio.engine import journal
+from recio.engine import journal, records
 from recio.engine.journal import Batch, Packer
 from recio.engine.snapshot import Tick
 
@@ -122,3 +123,31 @@ def test_an_event_that_nobody_knows_is_named():
 
     with pytest.raises(InvalidValue, match="batch 2, event 2"):
         list(journal.decoded(batches, DECODER))
+
+
+def test_a_batch_that_unpacks_without_end_is_refused(monkeypatch):
+    """Found by fuzzing: a few kilobytes can be made to fill the memory."""
+    monkeypatch.setattr(journal, "MOST_BYTES", 1000)
+    whole = Batch(owner="o", host="h", session=UUID(int=1), seq=1, first_at_us=0, count=0,
+                  body=zlib.compress(b"\0" * 100_000))  # fmt: skip
+    with pytest.raises(InvalidValue, match="at most 1000 bytes"):
+        list(journal.opened([journal.sealed(whole, b"")]))
+
+
+@pytest.mark.parametrize("event", [b"\xa4\xff\xff\xff\xff", b"\x91" * 5000 + b"\x01", b""])
+def test_an_event_that_is_none_is_refused_with_its_place(event):
+    """Found by fuzzing: bytes that are no text, and a thousand lists, passed by the refusal."""
+    framed = len(event).to_bytes(4, "big") + event
+    whole = Batch(owner="o", host="h", session=UUID(int=1), seq=1, first_at_us=0, count=1,
+                  body=zlib.compress(framed))  # fmt: skip
+    with pytest.raises(InvalidValue, match="batch 1, event 1"):
+        list(journal.decoded([journal.sealed(whole, b"")], msgspec.msgpack.Decoder(str)))
+
+
+def test_a_record_s_body_that_is_none_is_refused():
+    """Found by fuzzing: a page asked for it and got an exception."""
+    for body in (b"", b"\xa4\xff\xff\xff\xff", b"\x91" * 5000):
+        with pytest.raises(InvalidValue, match="not the body"):
+            records.read_entry(body)
+        with pytest.raises(InvalidValue, match="not the body"):
+            records.read_stop(body)

@@ -302,3 +302,23 @@ def test_reactivation_wipes_the_resting_orders_of_a_market():
         assert (await alice.get(f"/events/{EVENT}"))["event"]["event_ticker"] == EVENT
 
     run(scenario)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"id":2,"cmd":"update_subscription","params":{"sids":[1],"action":{"a":1}}}',
+        '{"id":2,"cmd":' + "[" * 5000,
+    ],
+)
+def test_nonsense_is_answered_and_never_ends_the_connection(text):
+    """Found by fuzzing: an action that is an object, and a thousand brackets, ended it."""
+
+    async def scenario(_venue, alice):
+        stream = await alice.stream("orderbook_delta", market_tickers=[LOW], use_yes_price=False)
+        stream.frames()
+        await stream.socket.send(text)
+        (answer,) = stream.frames()
+        assert answer["type"] == "error"
+
+    run(scenario)

@@ -157,6 +157,8 @@ def test_what_a_readiness_probe_answers_is_told_with_its_service():
     )
     assert reason_in(body) == "NotReady: trade_executor@one: no lease"
     assert reason_in(b"<html>") == ""
+    assert reason_in(b'{"services":[{"service":"\xff"}]}') == ""
+    assert reason_in(b"[" * 5000) == ""
 
 
 def test_of_a_key_only_digests_are_kept():

@@ -150,3 +150,12 @@ def test_a_password_is_not_shown():
 def test_a_command_is_an_array_of_bulk_strings():
     """As the protocol says."""
     assert resp.encoded(("SET", b"\0", 5)) == b"*3\r\n$3\r\nSET\r\n$1\r\n\0\r\n$1\r\n5\r\n"
+
+
+def test_a_thousand_lists_in_each_other_end_the_connection():
+    """Found by fuzzing: the parser's recursion ended in an exception that nobody took."""
+    connection = RespConnection(None)
+    transport = Socket()
+    connection.connection_made(transport)
+    connection.data_received(b"*1\r\n" * 5000 + b":1\r\n")
+    assert not connection.is_open

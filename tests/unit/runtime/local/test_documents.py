@@ -6,7 +6,7 @@ import pytest
 
 from recio.domain.account_config import PaperSource, Series, Topology
 from recio.domain.errors import Rejected
-from recio.runtime.local.documents import fitted, paper_accounts
+from recio.runtime.local.documents import fitted, paper_accounts, read_document
 from recio.runtime.local.start import World
 
 DOCUMENT = """
@@ -89,3 +89,14 @@ def test_the_number_of_accounts_is_bounded(file, number):
     """One to twenty."""
     with pytest.raises(Rejected, match=str(number)):
         accounts(file(DOCUMENT), number)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 2026-02-30", "a: 9999-99-99", "a: !!timestamp x", "- " * 5000, "a: &a [*a]\nb"]
+)
+def test_what_only_the_parser_chokes_on_is_no_yaml(tmp_path, text):
+    """Found by fuzzing: a date that is none ended in the parser's own exception."""
+    path = tmp_path / "account.yaml"
+    path.write_text(text)
+    with pytest.raises(Rejected, match="is not YAML"):
+        read_document(path)
