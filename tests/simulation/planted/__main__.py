@@ -1,0 +1,149 @@
+"""``python -m tests.simulation.planted``: plant each bug, and see that the simulation finds it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.simulation.planted.bugs import BUGS, DIES, ELSEWHERE, Bug
+from tests.simulation.planted.planting import ROOT, Found, Garden, hunt, plan_of, played
+
+RESULT = ROOT / "docs" / "reliability" / "planted_bugs.json"
+COMMAND = "python -m tests.simulation.planted"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hunt the bugs; return 0 if each was found as expected and the control broke nothing."""
+    arguments = _parser().parse_args(argv)
+    bugs = [bug for bug in BUGS if not arguments.bug or bug.name in arguments.bug]
+    if not bugs or len(bugs) < len(arguments.bug):
+        names = "\n  ".join(bug.name for bug in BUGS)
+        _say(f"--bug: expected some of\n  {names}")
+        return 2
+    rows = _read(arguments.results)
+    with tempfile.TemporaryDirectory(prefix="recio-planted-") as place:
+        garden = Garden(Path(place))
+        if arguments.control or not arguments.bug:
+            rows["control"] = _control(garden, arguments.seeds)
+            _write(arguments.results, rows)
+        for number, bug in enumerate(bugs, 1):
+            _say(f"[{number}/{len(bugs)}] {bug.name}")
+            rows["bugs"][bug.name] = _hunted(garden, bug, arguments.seeds)
+            _write(arguments.results, rows)
+    return _report(rows, bugs)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--bug", action="append", default=[], metavar="NAME", help="only this one")
+    parser.add_argument("--seeds", type=int, default=60, metavar="N", help="at most (default 60)")
+    parser.add_argument("--control", action="store_true", help="play the control although --bug")
+    parser.add_argument("--results", type=Path, default=RESULT, metavar="FILE", help="JSON")
+    return parser
+
+
+def _control(garden: Garden, seeds: int) -> dict[str, Any]:
+    """Play all seeds without a bug: what is found there is none of the bugs' doing."""
+    broken: dict[str, list[str]] = {}
+    with garden.planted(None) as worker:
+        for seed in range(1, seeds + 1):
+            _progress(f"control: seed {seed}/{seeds}, {len(broken)} broken")
+            if said := played(worker, plan_of(None, seed)):
+                broken[str(seed)] = said[:3]
+                _say(f"control: seed {seed}: {said[0]}")
+    _say(f"control: {len(broken)} of {seeds} seeds broke something")
+    return {"seeds": seeds, "broken": broken}
+
+
+def _hunted(garden: Garden, bug: Bug, seeds: int) -> dict[str, Any]:
+    began_s = time.monotonic()
+    found = hunt(garden, bug, seeds, lambda seed: _progress(f"  seed {seed}/{seeds}"))
+    took_s = time.monotonic() - began_s
+    _say(f"  {_words(found)} ({took_s:.0f} s)")
+    return {
+        "file": bug.file,
+        "expected": [_name(number) for number in bug.breaks],
+        "faults": ", ".join(bug.faults) or "all",
+        "faults in an hour": bug.count,
+        **({"market seconds in a second": bug.speed} if bug.speed else {}),
+        **({"acts added to each plan": len(bug.script)} if bug.script else {}),
+        "found": found is not None,
+        "seeds tried": found.seeds if found else seeds,
+        **(
+            {
+                "seed": found.seed,
+                "broken": [_name(number) for number in found.breaks],
+                "as expected": bool({*found.breaks} & {*bug.breaks}),
+                "says": found.says,
+            }
+            if found
+            else {}
+        ),
+    }
+
+
+def _name(number: int) -> str:
+    return "a service ends" if number == DIES else f"invariant {number}"
+
+
+def _words(found: Found | None) -> str:
+    if found is None:
+        return "NOT FOUND"
+    names = ", ".join(map(_name, found.breaks))
+    return f"seed {found.seed}: {names}: {found.says}"
+
+
+def _report(rows: dict[str, Any], bugs: Sequence[Bug]) -> int:
+    hunted = {bug.name: rows["bugs"][bug.name] for bug in bugs}
+    missed = [name for name, row in hunted.items() if not row["found"]]
+    other = [name for name, row in hunted.items() if row["found"] and not row["as expected"]]
+    _tell(f"{len(hunted) - len(missed)} of {len(hunted)} bugs were found")
+    for name in missed:
+        _tell(f"NOT FOUND: {name}")
+    for name in other:
+        _tell(f"found otherwise: {name}: {', '.join(hunted[name]['broken'])}")
+    broken = rows["control"].get("broken", {})
+    if broken:
+        _tell(f"without a bug, seeds {', '.join(broken)} broke something")
+    return 1 if missed or other or broken else 0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    empty: dict[str, Any] = {"control": {}, "bugs": {}}
+    return empty | (json.loads(path.read_text("utf-8")) if path.exists() else {})
+
+
+def _write(path: Path, rows: dict[str, Any]) -> None:
+    names = [bug.name for bug in BUGS]
+    kept = {name: rows["bugs"][name] for name in names if name in rows["bugs"]}
+    table = {"command": COMMAND, "control": rows["control"], "bugs": kept, "elsewhere": ELSEWHERE}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{line}\033[K")
+        sys.stderr.flush()
+
+
+def _say(line: str) -> None:
+    clear = "\r\033[K" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{clear}{line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    os.nice(5)
+    sys.exit(main())
