@@ -7,10 +7,11 @@ import json
 from itertools import count
 
 import pytest
+from msgspec.structs import replace
 from tests.integration.money.venue import Venue
 from tests.unit.exchange_simulator.builders import HIGH, LOW
 
-from recio.adapters.kalshi.model import NewOrder, TimeInForce
+from recio.adapters.kalshi.model import NewOrder, ShardBalance, TimeInForce
 from recio.apps.trade_executor.fuse import limit_e2
 from recio.domain.account_config import Risk, Trading
 from recio.domain.orders import BookSide, OrderState
@@ -352,6 +353,28 @@ def test_the_worst_loss_that_the_exchange_allows_is_shown(venue):
     assert elsewhere == 0
     assert worst == cash + 9_600_000
     assert state == "ready"
+
+
+def test_a_shard_that_is_not_told_is_unknown(venue):
+    """Not nothing: the most that can be lost there is not known then."""
+
+    async def script():
+        process = venue.process()
+        await asyncio.sleep(3)
+        known = await process.rest.balance()
+
+        async def without():
+            return replace(known, shards=(ShardBalance(exchange_index=0, cash_usd_e6=5),))
+
+        process.rest.balance = without
+        await asyncio.sleep(70)
+        return await venue.scene.one(
+            "SELECT cash_usd_e6, elsewhere_usd_e6, worst_loss_usd_e6 FROM ops.exchange_limits "
+            "WHERE account = %s",
+            venue.scene.account,
+        )
+
+    assert venue.play(script) == (None, None, None)
 
 
 def test_a_mode_without_orders_makes_no_fuse_and_cancels_nothing(venue):

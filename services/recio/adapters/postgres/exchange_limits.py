@@ -57,11 +57,14 @@ async def write_cash(
     account: str,
     exchange_index: int,
     *,
-    cash_usd_e6: int,
-    elsewhere_usd_e6: int,
+    cash_usd_e6: int | None,
+    elsewhere_usd_e6: int | None,
     at_us: int,
 ) -> None:
-    """Write the cash on the shard and on the others, if it changed; nothing without a fuse's row."""
+    """Write the cash on the shard and on the others (None: unknown), if it changed.
+
+    Nothing is written without a fuse's row.
+    """
     await tx.execute(
         "UPDATE trading.exchange_limits SET cash_usd_e6 = %s, elsewhere_usd_e6 = %s, read_at = %s "
         "WHERE account = %s AND exchange_index = %s "

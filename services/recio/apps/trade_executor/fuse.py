@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from contextlib import suppress
 from typing import Final
 
@@ -258,16 +259,18 @@ class Fuse:
 
     async def _read_cash(self) -> None:
         balance = await self._rest.balance()
-        # Where the exchange does not split, all of it can be lost here.
+        # Where the exchange does not split, all of it can be lost here. A shard that it does not
+        # name is not empty but unknown.
         cash = balance.on_shard(SHARD) if balance.shards else balance.cash_usd_e6
-        self._cash.set((cash or 0) / 1e6)
+        elsewhere = None if cash is None else balance.cash_usd_e6 - cash
+        self._cash.set(math.nan if cash is None else cash / 1e6)
         async with self._context.database.transaction() as tx:
             await exchange_limits.write_cash(
                 tx,
                 self._account,
                 SHARD,
-                cash_usd_e6=cash or 0,
-                elsewhere_usd_e6=balance.cash_usd_e6 - (cash or 0),
+                cash_usd_e6=cash,
+                elsewhere_usd_e6=elsewhere,
                 at_us=self._context.clock.market_us(),
             )
 
