@@ -25,6 +25,7 @@ from recio.domain.messages import (
 )
 from recio.domain.tickers import format_market, parse_event
 from recio.domain.units import MINUTE_US, SECOND_US
+from recio.domain.volatility_model import VolatilityModel
 from recio.engine import snapshot
 
 EVENT = "KXBTCD-25AUG0122"
@@ -66,7 +67,8 @@ def main() -> None:
 def prepared() -> snapshot.State:
     """Return a state with history, markets and a whole book."""
     prints = Fingerprints(data.fingerprints_bytes(data.fingerprint_names()[0]))
-    state = snapshot.State("paper", fingerprints={"BTC": prints})
+    model = VolatilityModel(data.volatility_bytes("btc"))
+    state = snapshot.State("paper", fingerprints={"BTC": prints}, volatility={"BTC": model})
     minutes = tuple((START_US - k * MINUTE_US, PRICE + k % 7 * 10_000_000) for k in range(40))
     snapshot.step(
         state,

@@ -22,6 +22,7 @@ from recio.adapters.postgres.intents import automatic
 from recio.domain.errors import InvalidValue
 from recio.domain.fingerprints import Fingerprints
 from recio.domain.messages import Snapshot
+from recio.domain.volatility_model import VolatilityModel
 from recio.engine import journal, records, replay
 from recio.engine.journal import Batch
 from recio.engine.replay import ENTRY, STOP, Fold, Stored, differences, snapshot_fold
@@ -49,7 +50,11 @@ def events(sessions: list[list[Batch]], fold: Fold) -> Iterator[object]:
 def coordinator_fold() -> Fold:
     """The snapshot fold with every artefact of the product."""
     artefacts = [data.fingerprints_bytes(name) for name in data.fingerprint_names()]
-    return snapshot_fold({hashlib.sha256(one).hexdigest(): Fingerprints(one) for one in artefacts})
+    models = [data.volatility_bytes(name) for name in data.volatility_names()]
+    return snapshot_fold(
+        {hashlib.sha256(one).hexdigest(): Fingerprints(one) for one in artefacts},
+        {hashlib.sha256(one).hexdigest(): VolatilityModel(one) for one in models},
+    )
 
 
 async def read(url: str) -> Run:

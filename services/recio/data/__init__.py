@@ -21,6 +21,7 @@ import msgspec
 from recio.domain.errors import Broken, InvalidValue
 
 _FINGERPRINTS: Final = ("btc_2025-08-11", "btc_2025-07-20")
+_VOLATILITY: Final = ("btc", "eth")
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -87,6 +88,22 @@ def fingerprints_bytes(name: str) -> bytes:
     if name not in _FINGERPRINTS:
         raise InvalidValue(f"no fingerprints are called {name!r}: {', '.join(_FINGERPRINTS)}")
     return unpack(f"fingerprints_{name}.u16.xz")
+
+
+def volatility_names() -> tuple[str, ...]:
+    """Return the names of the volatility models."""
+    return _VOLATILITY
+
+
+def volatility_bytes(name: str) -> bytes:
+    """Return a volatility model as ``domain.volatility_model`` reads it.
+
+    Raises:
+        InvalidValue: no model has this name.
+    """
+    if name not in _VOLATILITY:
+        raise InvalidValue(f"no volatility model is called {name!r}: {', '.join(_VOLATILITY)}")
+    return read(f"volatility_{name}.json")
 
 
 def settled(ticker: str) -> Settled:

@@ -5,10 +5,9 @@ and the seconds over which it may still move, so the averaging is in both.
 
 * Fingerprints: the published share of moves of at least |strike - centre| after that many seconds in
   the current momentum bucket; up for strikes above the centre, down for strikes below.
-* Volatility: p = F(d), d = ln(centre / strike) / v with v = s x sqrt(seconds), s the realised deviation
-  of one second, and F Student's distribution with 4 degrees of freedom scaled to variance one:
-  against a normal distribution it has the lower log loss and Brier score on the hours of two
-  recorded quarters (benchmarks/calibration.py, docs/decisions/0008).
+* Volatility: the settlement's log return has Student's distribution with the scale, the degrees of
+  freedom and the lean that ``volatility.Volatility`` foretells for this close
+  (``volatility_model``, docs/model.md).
 * Blend: the plain mean of the two; unknown if either is.
 
 What is not known is None with a reason, never a number. No probability is 0 or 1: nothing is known
@@ -17,15 +16,16 @@ better than to 0.005 points, half of the tables' resolution.
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import erf, log, log1p, sqrt
 from typing import Final
 
 from recio.domain.account_config import Model
 from recio.domain.fingerprints import DOWN, UP, Curve, Fingerprints
 from recio.domain.settlement import Outlook
 from recio.domain.units import P_ONE_E6
+from recio.domain.volatility_model import Spread
 
-REVISION: Final = "avg60-t4"
+REVISION: Final = "avg60-t"
 """Changes when a formula of this module does."""
 LEAST_E6: Final = 50
 NO_FINGERPRINT: Final = "fingerprints_unknown"
@@ -34,6 +34,8 @@ MODEL_REASONS: Final = frozenset({NO_FINGERPRINT, NO_VOLATILITY})
 """Reasons of one model; every other reason stands against all models."""
 
 _SHARE_E6: Final = 100
+_HALF_E6: Final = P_ONE_E6 // 2
+_MOST_E6: Final = P_ONE_E6 - LEAST_E6
 _FACTOR: Final = 0.375 * sqrt(2)
 
 
@@ -53,20 +55,20 @@ class Odds:
         "volatility_reason",
     )
 
-    def __init__(self, outlook: Outlook, curve: Curve | None, deviation: float | None) -> None:
+    def __init__(self, outlook: Outlook, curve: Curve | None, spread: Spread | None) -> None:
         """Prepare the odds.
 
         Args:
             outlook: expected settlement and effective horizon.
             curve: the fingerprints at that horizon; None: not known.
-            deviation: of one second's log return; None: not known.
+            spread: the distribution of the settlement's log return; None: not known.
         """
         self.reason = outlook.reason
         self._centre = outlook.centre_usd_e6
         self._curve = curve
-        self._spread = deviation * sqrt(outlook.seconds) if deviation else 0.0
+        self._spread = None if spread is None else spread.prepared()
         self.fingerprints_reason = outlook.reason or ("" if curve else NO_FINGERPRINT)
-        self.volatility_reason = outlook.reason or ("" if self._spread else NO_VOLATILITY)
+        self.volatility_reason = outlook.reason or ("" if spread else NO_VOLATILITY)
 
     @property
     def centre_usd_e6(self) -> int:
@@ -84,12 +86,16 @@ class Odds:
         return P_ONE_E6 - round(curve.share(-gap * 100 / self._centre, DOWN) * _SHARE_E6)
 
     def volatility_e6(self, strike_usd_e6: int) -> int | None:
-        """Return P(settlement above the strike) by the realised volatility."""
-        spread = self._spread
-        if not spread or self.reason:
+        """Return P(settlement above the strike) by the foretold volatility."""
+        if self._spread is None or self.reason:
             return None
-        d = log(self._centre / strike_usd_e6) / spread
-        return min(max(round(student(d) * P_ONE_E6), LEAST_E6), P_ONE_E6 - LEAST_E6)
+        lean, share, stretch = self._spread
+        move = log(self._centre / strike_usd_e6) + lean
+        far = erf(sqrt(log1p(move * move * share)) * stretch) * _HALF_E6
+        found = round(_HALF_E6 + far if move > 0 else _HALF_E6 - far)
+        if LEAST_E6 <= found <= _MOST_E6:
+            return found
+        return LEAST_E6 if found < LEAST_E6 else _MOST_E6
 
 
 def student(d: float) -> float:
@@ -107,13 +113,13 @@ def odds(
     *,
     fingerprints: Fingerprints | None,
     bucket: int | None,
-    deviation: float | None,
+    spread: Spread | None,
 ) -> Odds:
     """Return the odds at one moment; ``bucket`` None: no momentum, hence no fingerprint."""
     curve = None
     if fingerprints is not None and bucket is not None and not outlook.reason:
         curve = fingerprints.curve(bucket, outlook.seconds)
-    return Odds(outlook, curve, deviation)
+    return Odds(outlook, curve, spread)
 
 
 def choose(model: Model, fingerprints_e6: int | None, volatility_e6: int | None) -> int | None:
@@ -131,7 +137,11 @@ def choose(model: Model, fingerprints_e6: int | None, volatility_e6: int | None)
     return (fingerprints_e6 + volatility_e6) // 2
 
 
-def version(model: Model, fingerprints: Fingerprints | None) -> str:
-    """Return what a probability was made with: formulas and the artefact's name."""
-    name = "" if fingerprints is None or model is Model.VOLATILITY else f"+{fingerprints.name}"
-    return f"{REVISION}{name}"
+def version(model: Model, fingerprints: Fingerprints | None, volatility: str = "") -> str:
+    """Return what a probability was made with: formulas and the artefacts' names."""
+    names = [REVISION]
+    if fingerprints is not None and model is not Model.VOLATILITY:
+        names.append(fingerprints.name)
+    if volatility and model is not Model.FINGERPRINTS:
+        names.append(volatility)
+    return "+".join(names)

@@ -32,7 +32,10 @@ MOST_BYTES: Final = 256 * 1024 * 1024
 
 
 class SnapshotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot_started"):
-    """The snapshot fold begins. ``fingerprints``: SHA-256 of each artefact, in hexadecimal."""
+    """The snapshot fold begins.
+
+    ``fingerprints``, ``volatility``: SHA-256 of each artefact, in hexadecimal.
+    """
 
     at_us: int
     environment: str
@@ -41,6 +44,7 @@ class SnapshotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot_s
     open_interval_us: int
     early_interval_us: int = 0
     fingerprints: tuple[str, ...]
+    volatility: tuple[str, ...] = ()
 
 
 class EntryStarted(msgspec.Struct, frozen=True, kw_only=True, tag="entry_started"):

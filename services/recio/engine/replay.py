@@ -21,6 +21,7 @@ import msgspec
 from recio.domain.errors import InvalidValue
 from recio.domain.fingerprints import Fingerprints
 from recio.domain.intents import Intent
+from recio.domain.volatility_model import VolatilityModel
 from recio.engine import entry, snapshot, stop
 from recio.engine.journal import EntryStarted, Gap, SnapshotStarted, Stopped, StopStarted
 from recio.engine.records import Record
@@ -60,7 +61,9 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     records: Mapping[UUID, Record]
 
 
-def snapshot_fold(artefacts: Mapping[str, Fingerprints]) -> Fold:
+def snapshot_fold(
+    artefacts: Mapping[str, Fingerprints], models: Mapping[str, VolatilityModel]
+) -> Fold:
     """Return the snapshot fold; artefacts are known by the SHA-256 of their bytes."""
 
     def start(started: SnapshotStarted) -> snapshot.State:
@@ -71,9 +74,17 @@ def snapshot_fold(artefacts: Mapping[str, Fingerprints]) -> Fold:
                 f"received {', '.join(artefacts) or 'none'}"
             )
         found = [artefacts[digest] for digest in started.fingerprints]
+        absent = [digest for digest in started.volatility if digest not in models]
+        if absent:
+            raise InvalidValue(
+                f"expected the volatility model with SHA-256 {absent[0]}, which the host used; "
+                f"received {', '.join(models) or 'none'}"
+            )
+        volatility = [models[digest] for digest in started.volatility]
         return snapshot.State(
             started.environment,
             fingerprints={one.symbol: one for one in found},
+            volatility={one.symbol: one for one in volatility},
             model=started.model,
             generation=started.generation,
             open_interval_us=started.open_interval_us,

@@ -19,6 +19,9 @@ ticker.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from math import sqrt
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -42,6 +45,7 @@ from recio.domain.settlement import NO_MEAN, Outlook, RunningMean, outlook
 from recio.domain.strike_table import Ladder
 from recio.domain.units import MINUTE_US, SECOND_US
 from recio.domain.volatility import Volatility
+from recio.domain.volatility_model import Spread, VolatilityModel
 
 OPEN_INTERVAL_US: Final = SECOND_US // 10
 EARLY_US: Final = 20 * MINUTE_US
@@ -53,6 +57,7 @@ FUTURE_MAX_US: Final = 5 * SECOND_US
 KEEP_CLOSED_US: Final = 5 * MINUTE_US
 MAX_EVENTS: Final = 32
 _E9: Final = 1_000_000_000
+_NO_MODELS: Final[Mapping[str, VolatilityModel]] = MappingProxyType({})
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
@@ -67,14 +72,13 @@ Event = PriceUpdate | PriceHistory | EventMarkets | BookUpdate | ExchangeStatus 
 class SymbolState:
     """What is known of one symbol's price."""
 
-    __slots__ = ("deviation", "mean", "momentum", "prices", "update", "volatility")
+    __slots__ = ("mean", "momentum", "prices", "update", "volatility")
 
-    def __init__(self) -> None:
+    def __init__(self, model: VolatilityModel | None = None) -> None:
         self.prices = momentum.PriceSeries()
-        self.volatility = Volatility()
+        self.volatility = None if model is None else Volatility(model)
         self.momentum: Momentum = momentum.NOTHING
         self.mean: RunningMean = NO_MEAN
-        self.deviation: float | None = None
         self.update: PriceUpdate | None = None
 
 
@@ -136,6 +140,7 @@ class State:
         "refused",
         "status",
         "symbols",
+        "volatility",
     )
 
     def __init__(
@@ -143,6 +148,7 @@ class State:
         environment: str,
         *,
         fingerprints: dict[str, Fingerprints],
+        volatility: Mapping[str, VolatilityModel] = _NO_MODELS,
         model: Model = Model.FINGERPRINTS,
         generation: int = 0,
         open_interval_us: int = OPEN_INTERVAL_US,
@@ -153,6 +159,7 @@ class State:
         Args:
             environment: whose messages are taken.
             fingerprints: artefact by symbol; a symbol without one has no such probability.
+            volatility: the other model's artefacts, in the same way.
             model: the environment's own choice.
             generation: of the last snapshot made before; the next one is one higher.
             open_interval_us: least time between two pictures of an event whose window is open.
@@ -160,6 +167,7 @@ class State:
         """
         self.environment = environment
         self.fingerprints = fingerprints
+        self.volatility = volatility
         self.model = model
         self.generation = generation
         self.open_interval_us = open_interval_us
@@ -206,7 +214,7 @@ def _learn(
 
 
 def _learn_price(state: State, update: PriceUpdate) -> None:
-    symbol = state.symbols.setdefault(update.symbol, SymbolState())
+    symbol = _symbol(state, update.symbol)
     price, at_us = update.index_usd_e6, update.index_at_us
     old = symbol.update
     if price is not None and at_us is not None:
@@ -216,9 +224,9 @@ def _learn_price(state: State, update: PriceUpdate) -> None:
             state.refused["price_older_than_known"] += 1
             return
         symbol.prices.add(at_us, price)
-        symbol.volatility.add(at_us, price)
+        if symbol.volatility is not None:
+            symbol.volatility.add(at_us, price)
         symbol.momentum = momentum.measure(symbol.prices, at_us, price)
-        symbol.deviation = symbol.volatility.per_second()
     symbol.update = update
     symbol.mean = RunningMean(
         update.window_average_usd_e6, update.window_count, update.window_close_us
@@ -251,15 +259,22 @@ def _differs(old: PriceUpdate, new: PriceUpdate) -> bool:
 
 
 def _learn_history(state: State, history: PriceHistory) -> None:
-    symbol = state.symbols.setdefault(history.symbol, SymbolState())
+    symbol = _symbol(state, history.symbol)
     minutes = tuple(minute for minute in history.minutes if minute[1] > 0)
     state.refused["price_not_positive"] += len(history.minutes) - len(minutes)
     symbol.prices.add_history(minutes)
-    if symbol.deviation is None:
-        symbol.volatility = Volatility()
-        for at_us, price in symbol.prices:
+    model = state.volatility.get(history.symbol)
+    if model is not None and symbol.volatility is not None and not symbol.volatility.is_known:
+        symbol.volatility = Volatility(model)
+        for at_us, price in sorted((dict(minutes) | dict(symbol.prices)).items()):
             symbol.volatility.add(at_us, price)
-        symbol.deviation = symbol.volatility.per_second()
+
+
+def _symbol(state: State, name: str) -> SymbolState:
+    found = state.symbols.get(name)
+    if found is None:
+        found = state.symbols[name] = SymbolState(state.volatility.get(name))
+    return found
 
 
 def _learn_markets(state: State, markets: EventMarkets) -> None:
@@ -334,11 +349,12 @@ def _picture(state: State, live: EventState) -> Snapshot:
     update = symbol.update
     price = update.index_usd_e6 if update is not None else None
     view = _outlook(state, symbol, markets.close_us)
+    spread = _spread(symbol, view, markets.close_us)
     odds = probability.odds(
         view,
         fingerprints=state.fingerprints.get(markets.symbol),
         bucket=symbol.momentum.bucket,
-        deviation=symbol.deviation,
+        spread=spread,
     )
     rows = live.ladder.rows(
         odds,
@@ -351,7 +367,6 @@ def _picture(state: State, live: EventState) -> Snapshot:
     state.generation += 1
     live.shown(state.now_us, state.open_interval_us)
     in_window = symbol.mean.close_us == markets.close_us
-    deviation = symbol.deviation
     return Snapshot(
         environment=state.environment,
         symbol=markets.symbol,
@@ -369,14 +384,26 @@ def _picture(state: State, live: EventState) -> Snapshot:
         basis_usd_e6=update.basis_usd_e6 if update is not None else None,
         momentum=symbol.momentum,
         model=state.model.value,
-        model_version=probability.version(state.model, state.fingerprints.get(markets.symbol)),
+        model_version=_version(state, symbol, markets.symbol),
         is_trading_active=_trading(state.status),
         rows=rows,
         reason=_reason(state, live, odds),
         window_average_usd_e6=symbol.mean.average_usd_e6 if in_window else None,
         window_count=symbol.mean.samples if in_window else 0,
-        volatility_e9=None if deviation is None else round(deviation * _E9),
+        volatility_e9=None if spread is None else round(sqrt(spread.variance / view.seconds) * _E9),
     )
+
+
+def _version(state: State, symbol: SymbolState, name: str) -> str:
+    used = "" if symbol.volatility is None else symbol.volatility.name
+    return probability.version(state.model, state.fingerprints.get(name), used)
+
+
+def _spread(symbol: SymbolState, view: Outlook, close_us: int) -> Spread | None:
+    update = symbol.update
+    if symbol.volatility is None or update is None or update.index_at_us is None or view.reason:
+        return None
+    return symbol.volatility.spread(update.index_at_us, close_us, view.seconds)
 
 
 def _outlook(state: State, symbol: SymbolState, close_us: int) -> Outlook:

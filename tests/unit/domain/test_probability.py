@@ -16,6 +16,7 @@ from recio.domain.fingerprints import Fingerprints
 from recio.domain.probability import choose, odds, student, version
 from recio.domain.settlement import NO_MEAN, Outlook, outlook
 from recio.domain.units import SECOND_US
+from recio.domain.volatility_model import Spread, chance
 
 CLOSE = 1_754_100_000 * SECOND_US
 PRICE = 80_000_000_000
@@ -32,7 +33,8 @@ def prints():
 def view(left_s, *, bucket=0, deviation=HALF_A_YEAR):
     """Return the odds of an event so many seconds before its close."""
     seen = outlook(PRICE, CLOSE - left_s * SECOND_US, CLOSE, NO_MEAN)
-    return odds(seen, fingerprints=prints(), bucket=bucket, deviation=deviation)
+    spread = Spread(deviation * sqrt(seen.seconds), 4.0) if deviation and seen.seconds else None
+    return odds(seen, fingerprints=prints(), bucket=bucket, spread=spread)
 
 
 def normal(seconds, strike_ratio):
@@ -60,11 +62,7 @@ def test_students_distribution():
     """Symmetric, variance one, fatter than normal beyond two deviations, thinner at one."""
     assert student(0.0) == 0.5
     assert student(1.3) + student(-1.3) == pytest.approx(1.0)
-    step = 0.01
-    points = [place * step for place in range(-10_000, 10_000)]
-    density = [(student(x + step) - student(x)) for x in points]
-    variance = sum(mass * (x + step / 2) ** 2 for x, mass in zip(points, density, strict=True))
-    assert variance == pytest.approx(1.0, abs=0.01)
+    assert student(-1.0 * sqrt(0.5)) == pytest.approx(chance(-1.0, 4.0), abs=0.001)
     assert 1 - student(3.0) > 1 - NormalDist().cdf(3.0)
     assert student(1.0) > NormalDist().cdf(1.0)
 
@@ -72,16 +70,17 @@ def test_students_distribution():
 def test_the_volatility_model_uses_horizon_and_tails():
     """One deviation of the corrected horizon above the price: 1 - F(1)."""
     deviation = 1e-4
-    here = odds(Outlook(PRICE, 400.0), fingerprints=None, bucket=None, deviation=deviation)
+    spread = Spread(deviation * 20, 4.0)
+    here = odds(Outlook(PRICE, 400.0), fingerprints=None, bucket=None, spread=spread)
     strike = round(PRICE * exp(deviation * 20))
 
-    assert here.volatility_e6(strike) == pytest.approx(1e6 * (1 - student(1.0)), abs=400)
+    assert here.volatility_e6(strike) == pytest.approx(1e6 * (1 - chance(1.0, 4.0)), abs=400)
 
 
 def test_fingerprints_take_up_moves_for_strikes_above():
     """A strike 0.25 % above, 15 minutes effective, bucket -30: YES needs the published up-move."""
     seen = Outlook(PRICE, 900.0)
-    here = odds(seen, fingerprints=prints(), bucket=-30, deviation=None)
+    here = odds(seen, fingerprints=prints(), bucket=-30, spread=None)
 
     assert here.fingerprints_e6(round(PRICE * 1.0025)) == 315_300
     assert here.fingerprints_e6(round(PRICE * 0.9975)) == 1_000_000 - 248_600
@@ -90,7 +89,7 @@ def test_fingerprints_take_up_moves_for_strikes_above():
 def test_the_horizon_of_fingerprints_is_corrected_too():
     """At 939.5 seconds to the close the table of 15 minutes holds."""
     seen = outlook(PRICE, CLOSE - 939_497_222, CLOSE, NO_MEAN)
-    here = odds(seen, fingerprints=prints(), bucket=0, deviation=None)
+    here = odds(seen, fingerprints=prints(), bucket=0, spread=None)
 
     assert here.fingerprints_e6(round(PRICE * 1.0025)) == pytest.approx(62_300, abs=50)
 
@@ -123,8 +122,8 @@ def test_models_are_chosen_and_blended():
     assert choose(Model.VOLATILITY, 1, 2) == 2
     assert choose(Model.BLEND, 600_000, 700_000) == 650_000
     assert choose(Model.BLEND, None, 700_000) is None
-    assert version(Model.FINGERPRINTS, prints()) == "avg60-t4+btc_2025-07-20"
-    assert version(Model.VOLATILITY, prints()) == "avg60-t4"
+    assert version(Model.FINGERPRINTS, prints()) == "avg60-t+btc_2025-07-20"
+    assert version(Model.VOLATILITY, prints(), "v1") == "avg60-t+v1"
 
 
 STRIKES = st.integers(round(PRICE * 0.9), round(PRICE * 1.1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +13,11 @@ from recio.domain.messages import MarketInfo, MarketQuote
 from recio.domain.probability import Odds
 from recio.domain.settlement import Outlook
 from recio.domain.strike_table import MAX_ROWS, Ladder
+from recio.domain.volatility_model import Spread
 
 PRICE = 115_000_000_000
 NOW = 1_754_100_000_000_000
-SECOND = 9e-5
+TEN_MINUTES = Spread(9e-5 * sqrt(600))
 
 
 def market(place, **changes):
@@ -36,7 +39,7 @@ def quote(ticker, bid, ask, *, is_valid=True):
 
 def table(markets, quotes, *, odds=None, model=Model.VOLATILITY, price=PRICE):
     """Return the rows by ticker."""
-    odds = odds or Odds(Outlook(PRICE, 600.0), None, SECOND)
+    odds = odds or Odds(Outlook(PRICE, 600.0), None, TEN_MINUTES)
     rows = Ladder(tuple(markets)).rows(
         odds,
         {each.ticker: each for each in quotes},
@@ -60,7 +63,7 @@ def test_the_nearest_21_in_order():
 @pytest.mark.parametrize(("place", "first"), [(-40, "M-40"), (40, "M+20")])
 def test_at_the_end_of_the_ladder_it_still_shows_21(place, first):
     """A price beyond the ladder shows its end."""
-    odds = Odds(Outlook(PRICE + place * 250_000_000, 600.0), None, SECOND)
+    odds = Odds(Outlook(PRICE + place * 250_000_000, 600.0), None, TEN_MINUTES)
 
     rows = list(table([market(p) for p in range(-40, 41)], [], odds=odds).values())
 
@@ -83,7 +86,7 @@ def test_sides_and_edges():
 
 def test_inside_the_last_minute_the_side_follows_the_expected_mean():
     """The price is above the strike, the settlement is expected below it: NO wins if it stays."""
-    odds = Odds(Outlook(PRICE - 300_000_000, 5.0), None, SECOND)
+    odds = Odds(Outlook(PRICE - 300_000_000, 5.0), None, Spread(9e-5 * sqrt(5)))
 
     assert table([market(-1)], [quote("M-1", 500, 900)], odds=odds)["M-1"].side == "no"
 
@@ -136,11 +139,16 @@ def test_no_probability_is_a_reason():
         return table([market(1)], quotes, odds=odds, model=model)["M+1"].reason
 
     assert reason(Odds(Outlook(PRICE, 600.0), None, None), Model.VOLATILITY) == "volatility_unknown"
-    assert reason(Odds(Outlook(PRICE, 600.0), None, SECOND), Model.FINGERPRINTS) == (
+    assert reason(Odds(Outlook(PRICE, 600.0), None, TEN_MINUTES), Model.FINGERPRINTS) == (
         "fingerprints_unknown"
     )
-    assert reason(Odds(Outlook(PRICE, 600.0), None, SECOND), Model.BLEND) == "fingerprints_unknown"
-    assert reason(Odds(Outlook(0, 0.0, "no_index"), None, SECOND), Model.VOLATILITY) == "no_index"
+    assert (
+        reason(Odds(Outlook(PRICE, 600.0), None, TEN_MINUTES), Model.BLEND)
+        == "fingerprints_unknown"
+    )
+    assert (
+        reason(Odds(Outlook(0, 0.0, "no_index"), None, TEN_MINUTES), Model.VOLATILITY) == "no_index"
+    )
 
 
 def test_markets_without_a_strike_are_no_rows():

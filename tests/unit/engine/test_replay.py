@@ -172,4 +172,4 @@ def test_fingerprints_that_are_not_at_hand_are_asked_for():
     )  # fmt: skip
 
     with pytest.raises(InvalidValue, match="expected the fingerprints with SHA-256 abc"):
-        replay.replay(replay.snapshot_fold({}), [started])
+        replay.replay(replay.snapshot_fold({}, {}), [started])

@@ -25,6 +25,7 @@ from recio.domain.messages import (
 )
 from recio.domain.tickers import format_market, parse_event
 from recio.domain.units import MINUTE_US, SECOND_US
+from recio.domain.volatility_model import VolatilityModel
 from recio.engine.snapshot import EARLY_US, State, Tick, next_due_us, step
 
 EVENT = "KXBTCD-25AUG0122"
@@ -41,9 +42,16 @@ def prints():
     return Fingerprints(data.fingerprints_bytes("btc_2025-08-11"))
 
 
+@lru_cache(maxsize=1)
+def volatility():
+    """Return the packaged model."""
+    return VolatilityModel(data.volatility_bytes("btc"))
+
+
 def new_state(**changes):
     """Return a state without knowledge."""
-    return State("paper", **{"fingerprints": {"BTC": prints()}} | changes)
+    known = {"fingerprints": {"BTC": prints()}, "volatility": {"BTC": volatility()}}
+    return State("paper", **known | changes)
 
 
 def price(at_us, usd_e6=PRICE, **changes):
@@ -127,7 +135,7 @@ def test_a_tick_makes_a_whole_picture():
     assert (made.event_ticker, made.at_us, made.price_at_us) == (EVENT, START, START)
     assert len(made.rows) == 21
     assert made.momentum.is_complete
-    assert (made.model, made.model_version) == ("Fingerprints", "avg60-t4+btc_2025-08-11")
+    assert (made.model, made.model_version) == ("Fingerprints", "avg60-t+btc_2025-08-11")
     assert made.volatility_e9 > 0
     assert (made.is_trading_active, made.reason) == (True, "")
     for row in made.rows:

@@ -24,6 +24,7 @@ from recio.domain.messages import (
     Snapshot,
 )
 from recio.domain.units import HOUR_US, MINUTE_US, SECOND_US
+from recio.domain.volatility_model import VolatilityModel
 from recio.engine import snapshot
 from recio.engine.journal import SnapshotStarted
 from recio.engine.snapshot import Event, State, Tick
@@ -64,9 +65,13 @@ class Coordinator:
         artefact = data.fingerprints_bytes(settings.fingerprints)
         self._artefact_sha256 = hashlib.sha256(artefact).hexdigest()
         prints = Fingerprints(artefact)
+        models = [data.volatility_bytes(name) for name in data.volatility_names()]
+        self._models_sha256 = tuple(hashlib.sha256(each).hexdigest() for each in models)
+        read = [VolatilityModel(each) for each in models]
         self.state = State(
             context.environment,
             fingerprints={prints.symbol: prints},
+            volatility={each.symbol: each for each in read},
             model=settings.model,
             open_interval_us=SECOND_US // settings.snapshots_per_second,
             early_interval_us=settings.early_seconds * SECOND_US,
@@ -100,6 +105,7 @@ class Coordinator:
                 open_interval_us=self.state.open_interval_us,
                 early_interval_us=self.state.early_interval_us,
                 fingerprints=(self._artefact_sha256,),
+                volatility=self._models_sha256,
             )
         )
         await self._look_back()
