@@ -1,6 +1,6 @@
 // The REST API. Every failure becomes an error whose message a person can read.
 
-import type { Chain, Preview, Statistics, Switch, SwitchState } from "./wire";
+import type { Chain, Dispute, Preview, Statistics, Switch, SwitchState } from "./wire";
 
 export class Refused extends Error {
   constructor(
@@ -62,6 +62,10 @@ export const api = {
     call<{ state: string }>("POST", "/api/intents", { ...wish, limit_price_e4 }, { "idempotency-key": key }),
   setSwitch: (scope: string, state: SwitchState, reason: string) =>
     call<Switch[]>("POST", "/api/switches", { scope, state, reason }),
+  disputes: (account: string) =>
+    call<Dispute[]>("GET", `/api/disputes?account=${encodeURIComponent(account)}`),
+  decide: (account: string, id: string, accept: boolean) =>
+    call<Dispute[]>("POST", `/api/disputes/${encodeURIComponent(id)}`, { account, accept }),
   saveSettings: (account: string, strategy: unknown) =>
     call("POST", "/api/settings", { account, strategy }),
   statistics: (account: string) =>

@@ -1,6 +1,7 @@
 // What automation does and why not, and the switches that hold it.
 
 import { desk } from "./desk";
+import { Disputes } from "./disputes";
 import { age, clock, countdown, say } from "./format";
 import { strictest, useStore } from "./store";
 import type { Decision, Switch, SwitchState } from "./wire";
@@ -134,6 +135,7 @@ export function SwitchPanel() {
           <li class="dim">{store.knowsSwitches ? "Nothing holds trading back." : "Not read yet."}</li>
         )}
       </ul>
+      <Disputes />
     </section>
   );
 }

@@ -164,6 +164,20 @@ export interface Switch {
   changed_at_us: number;
 }
 
+/** What the exchange told and is not believed; `can_…` is what a person may do about it. */
+export interface Dispute {
+  dispute_id: string;
+  reason: string;
+  explanation: string;
+  told: unknown;
+  held: unknown;
+  state: "open" | "accepted" | "booked" | "discarded" | "cleared";
+  opened_at_us: number;
+  can_pass: boolean;
+  can_accept: boolean;
+  can_discard: boolean;
+}
+
 export type SwitchState = "Active" | "NoNewEntries" | "ReduceOnly" | "Halted" | "Flatten";
 
 export interface Automation {

@@ -264,6 +264,30 @@ def test_an_exit_names_its_trade_and_nobody_elses(desk, client, add_trade):
     assert client.post("/api/preview", json={**good, "side": "no"}).status_code == 409
 
 
+def test_a_dispute_is_shown_and_decided_once(desk, client):
+    """With its evidence; accepted, discarded or neither, as its reason allows."""
+    ids = [f"{digit * 8}-0000-4000-8000-000000000000" for digit in "12"]
+    for dispute_id, reason in zip(ids, ("fill_exceeds_order", "cash_differs"), strict=True):
+        desk.sql(
+            "INSERT INTO trading.disputes VALUES (%s, %s, %s, 'f', '{\"n\": 1}', '{}', 'why', "
+            "'open', '', 'kalshi_account_sync', '2026-01-01Z', '2026-01-01Z') RETURNING 1",
+            dispute_id, ACCOUNT, reason,
+        )  # fmt: skip
+    shown = {row["reason"]: row for row in client.get("/api/disputes").json()}
+    body = {"account": ACCOUNT, "accept": False, "note": "looked"}
+    refused = client.post(f"/api/disputes/{ids[1]}", json=body)
+    decided = client.post(f"/api/disputes/{ids[0]}", json=body)
+
+    assert shown["fill_exceeds_order"]["told"] == {"n": 1}
+    assert not shown["cash_differs"]["can_discard"]
+    assert refused.status_code == 409
+    assert "accept it" in refused.json()["detail"]
+    assert decided.status_code == 200
+    own = "SELECT state, note, author FROM trading.disputes WHERE reason = 'fill_exceeds_order'"
+    assert desk.sql(own) == [("discarded", "looked", "admin")]
+    assert client.post(f"/api/disputes/{ids[0]}", json=body).status_code == 409
+
+
 def test_a_switch_is_the_persons_own_row(desk, client):
     """Set, latched with the author, and released; another source's row stays as it is."""
     desk.sql(
