@@ -117,7 +117,8 @@ class Floor:
         self.exchange.fresh = SeededIds("exchange").fresh
         self.exchange.advance(start_us)
         self.name = f"floor-{next(_numbers)}"
-        self.watch = Watch(SteppedDatabase(database_url, name="watch"), self.name, self.clock)
+        self.looking = SteppedDatabase(database_url, name="watch")
+        self.watch = Watch(self.looking, self.name, self.clock)
         self.faults = WatchedFaults(self.watch.struck)
         self.gateway = Gateway(self.exchange, self.clock, faults=self.faults)
         attach(self.watch, self.gateway)
@@ -235,7 +236,7 @@ class Floor:
                 for task in asyncio.all_tasks() - {asyncio.current_task()}:
                     task.cancel()
                 await asyncio.sleep(0)
-                for port in self.ports:
+                for port in (*self.ports, self.looking):
                     await port.close()
                 self.watch.stop()
 
