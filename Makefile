@@ -87,6 +87,12 @@ render: dev ## Write what follows from the code: parts of docs/, custom resource
 bench: dev ui ## Run a benchmark of docs/performance.md (B=name, ARGS=…; without B: their names)
 	@$(PYTHON) -m benchmarks $(B) $(ARGS)
 
+.PHONY: fuzz mutation
+fuzz: dev ## Feed every decoder hostile inputs and count (N=10000000, ARGS="--only kraken")
+	@$(PYTHON) -m tests.fuzz --inputs $(or $(N),1000000) $(ARGS)
+mutation: dev ## Change the core line by line; count what no unit test notices (M=domain/risk)
+	@$(PYTHON) -m tests.mutation $(M) $(ARGS)
+
 ##@ Kubernetes
 
 .PHONY: image

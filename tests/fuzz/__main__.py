@@ -41,7 +41,9 @@ def counted(row: dict[str, int] | None) -> Count:
     return Count(row["inputs"], row["accepted"], row["refused"])
 
 
-def write(path: Path, inputs: int, counts: dict[str, Count], seconds: float) -> None:
+def write(
+    path: Path, inputs: int, counts: dict[str, Count], seconds: float, cpu_seconds: float
+) -> None:
     """Write the result file."""
     done = sum(count.inputs for count in counts.values())
     findings = [found for count in counts.values() for found in count.findings]
@@ -54,7 +56,8 @@ def write(path: Path, inputs: int, counts: dict[str, Count], seconds: float) -> 
         "refused": sum(count.refused for count in counts.values()),
         "findings": len(findings),
         "seconds": round(seconds),
-        "inputs_per_second": round(done / seconds) if seconds else None,
+        "cpu_seconds": round(cpu_seconds, 1),
+        "inputs_per_cpu_second": round(done / cpu_seconds) if cpu_seconds else None,
         "processes": 1,
         "mended": json.loads(MENDED.read_text("utf-8")),
         "targets": [
@@ -122,12 +125,14 @@ def main() -> int:
     counts = {target.name: counted(rows.get(target.name)) for target in chosen}
     done = sum(count.inputs for count in counts.values())
     earlier = json.loads(arguments.result.read_text("utf-8"))["seconds"] if done else 0
+    earlier_cpu = json.loads(arguments.result.read_text("utf-8"))["cpu_seconds"] if done else 0.0
     tell = Progress(sum(chunks[target.name] for target in chosen) * CHUNK, done, earlier)
     with watched():
         for target in chosen:
             feed(target, counts[target.name], chunks[target.name], tell)
             if not arguments.only:
-                write(arguments.result, arguments.inputs, counts, tell.passed())
+                cpu_seconds = earlier_cpu + time.process_time()
+                write(arguments.result, arguments.inputs, counts, tell.passed(), cpu_seconds)
     sys.stderr.write("\n")
     found = [each for count in counts.values() for each in count.findings]
     for each in found:

@@ -52,6 +52,12 @@ def source_of(path: Path) -> str:
     return path.read_text("utf-8")
 
 
+def module_digest(path: Path) -> str:
+    """Return what the changes of a module depend on: itself and this tool."""
+    tool = Path(__file__).with_name("changes.py").read_bytes()
+    return sha256(source_of(path).encode() + tool).hexdigest()[:16]
+
+
 @functools.cache
 def digest_of(path: Path) -> str:
     """Return what the result of a module depends on: itself, the tests, this tool."""
@@ -60,15 +66,24 @@ def digest_of(path: Path) -> str:
     return sha256(content + (Path(__file__).parent / "changes.py").read_bytes()).hexdigest()[:16]
 
 
-def score(held: Collected, nursery: Nursery, path: Path) -> dict[str, object]:
-    """Try every change of a module and return what became of them."""
+def score(
+    held: Collected, nursery: Nursery, path: Path, known: dict | None = None
+) -> dict[str, object]:
+    """Try every change of a module and return what became of them.
+
+    Of a module whose result is ``known``, only the changes that survived are tried again.
+    """
     tree = ast.parse(source_of(path))
     total = sum(1 for _ in changes(ast.parse(source_of(path))))
     counts: Counter[str] = Counter()
     survivors = []
     begun = time.monotonic()
     for number, change in enumerate(changes(tree), 1):
-        verdict = _verdict(held, nursery, path, tree, change)
+        verdict = (
+            KILLED
+            if known is not None and _survivor(path, change) not in known["survivors"]
+            else _verdict(held, nursery, path, tree, change)
+        )
         counts[verdict] += 1
         if verdict == SURVIVED:
             survivors.append(change)
@@ -76,6 +91,7 @@ def score(held: Collected, nursery: Nursery, path: Path) -> dict[str, object]:
     sys.stderr.write("\n")
     return {
         "source": digest_of(path),
+        "module": module_digest(path),
         "total": total,
         **{each: counts[each] for each in (KILLED, TIMED_OUT, SURVIVED)},
         "survivors": [_survivor(path, each) for each in survivors],
@@ -109,6 +125,11 @@ def _survivor(path: Path, change: Change) -> dict[str, object]:
         "at": f"{path.relative_to(ROOT)}:{change.line}",
         "change": f"{change.kind}: {change.before}  →  {change.after}",
     }
+
+
+def _plain(row: dict) -> dict:
+    told = [{"at": each["at"], "change": each["change"]} for each in row["survivors"]]
+    return {**row, "survivors": told}
 
 
 def _explained(name: str, row: dict) -> dict[str, object]:
@@ -171,6 +192,14 @@ def main() -> None:
     parser.add_argument(
         "--again", action="store_true", help="also those whose result is up to date"
     )
+    parser.add_argument(
+        "--survivors",
+        action="store_true",
+        help="of modules that have not changed, try again only what survived: tests were added",
+    )
+    parser.add_argument(
+        "--tests", nargs="+", default=PLACES, metavar="FILE", help="run these only, not all"
+    )
     parser.add_argument("--explain", action="store_true", help="only explain what is known anew")
     arguments = parser.parse_args()
     chosen = [path for path in modules() if not arguments.modules or
@@ -184,13 +213,17 @@ def main() -> None:
     def work(held: Collected) -> None:
         for path in chosen:
             known = results.get(name_of(path))
-            if known and known["source"] == digest_of(path) and not arguments.again:
+            is_same = bool(known) and known["source"] == digest_of(path)
+            if is_same and not (arguments.again or arguments.survivors):
                 continue
-            results[name_of(path)] = score(held, nursery, path)
+            is_partial = arguments.survivors and known and known["module"] == module_digest(path)
+            results[name_of(path)] = score(
+                held, nursery, path, _plain(known) if is_partial else None
+            )
             write(results)
 
     if not arguments.explain:
-        with_collected(work)
+        with_collected(work, arguments.tests)
     nursery.close()
     write(results)
     rows = json.loads(RESULT.read_text("utf-8"))["scores"]

@@ -20,7 +20,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -233,8 +233,8 @@ class _Plugin:
         return True
 
 
-def with_collected(work: Callable[[Collected], None]) -> None:
-    """Collect all unit tests and do the work with them."""
+def with_collected(work: Callable[[Collected], None], places: Sequence[str] = PLACES) -> None:
+    """Collect the unit tests and do the work with them."""
     noted: set[tuple[str, str, int]] = set()
 
     def loop(session: pytest.Session) -> None:
@@ -246,7 +246,7 @@ def with_collected(work: Callable[[Collected], None]) -> None:
 
     with calls_noted() as called:
         noted = called
-        pytest.main([*ARGUMENTS, *PLACES], plugins=[_Plugin(loop)])
+        pytest.main([*ARGUMENTS, *places], plugins=[_Plugin(loop)])
 
 
 class _Finder:
