@@ -33,10 +33,12 @@ _COLUMNS: Final = (
     "o.claimed_at, o.exchange_index, o.booked_qty_e2, o.valid_until, i.source, o.event_ticker"
 )
 _FROM: Final = "FROM trading.orders o JOIN trading.intents i USING (intent_id)"
-_WAITING: Final = "o.account = %s AND o.state = 'created' ORDER BY o.purpose DESC, o.created_at"
+_WAITING: Final = (
+    "o.account = %s AND o.state = 'created' ORDER BY o.purpose DESC, o.created_at, o.order_id"
+)
 _OPEN: Final = (
     "o.account = %s AND o.state IN ('submitted', 'unknown', 'resting', 'partially_filled') "
-    "ORDER BY o.created_at"
+    "ORDER BY o.created_at, o.order_id"
 )
 
 
@@ -118,8 +120,9 @@ async def claim(
 ) -> Claim:
     """Read the switch and mark an order submitted under ``epoch``, in one round trip.
 
-    If the switch forbids it the transaction must be rolled back. ``order_group_id`` is the fuse
-    that the order goes out with.
+    The lease stays with its holder until the transaction ends: nobody takes over between the claim
+    and its commit. If the switch forbids it the transaction must be rolled back.
+    ``order_group_id`` is the fuse that the order goes out with.
     """
     order = row.order
     at = as_datetime(at_us)
@@ -128,7 +131,7 @@ async def claim(
         "UPDATE trading.orders SET state = 'submitted', epoch = %s, claimed_wall_at = %s, "
         "claimed_at = %s, changed_at = %s, order_group_id = %s WHERE order_id = %s AND state = %s "
         "AND EXISTS (SELECT FROM trading.leases l WHERE l.account = orders.account "
-        "            AND l.service = 'trade_executor' AND l.epoch = %s) RETURNING 1",
+        "            AND l.service = 'trade_executor' AND l.epoch = %s FOR SHARE) RETURNING 1",
         (*values, order.order_id, order.state.value, epoch),
     )
     switch, claimed = await tx.fetch_many(switches.switches_query(order.account), claiming)
@@ -187,7 +190,7 @@ async def advance(
         "exchange_order_id = coalesce(exchange_order_id, %s), reason = coalesce(%s, reason), "
         "changed_at = %s WHERE order_id = %s AND (%s::bigint IS NULL OR EXISTS "
         "(SELECT FROM trading.leases l WHERE l.account = orders.account "
-        " AND l.service = 'trade_executor' AND l.epoch = %s))",
+        " AND l.service = 'trade_executor' AND l.epoch = %s FOR SHARE))",
         state.value,
         filled_qty_e2 or 0,
         exchange_order_id,
