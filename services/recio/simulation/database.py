@@ -33,7 +33,6 @@ HINT_MS: Final = 3.0
 POLL_SECONDS: Final = 10.0
 CHANNELS: Final = ("facts", "intents", "orders", "settings", "switches", "trades")
 _DISK_FULL: Final = "53100"
-_PATIENT: Final = "SET idle_in_transaction_session_timeout = 0"
 
 After = Callable[[str], Awaitable[None]]
 """Called after each commit that told of something, with the account that it was of."""
@@ -54,9 +53,7 @@ class Sessions:
             return idle.pop()
         made = blocking_session(self._url(login), f"simulated {login or 'owner'}")
         made.round_trip([listen_statement(channel) for channel in CHANNELS])
-        # Nobody alters tables here, and a busy machine may let a session wait for long.
-        made.round_trip([Statement(_PATIENT, is_prepared=False)])
-        made.may_stay_open = True
+        made.stay_open()
         # There are as many workers as processors: who spins keeps the server from answering.
         made.spins = 0
         return made
@@ -64,9 +61,7 @@ class Sessions:
     def give_back(self, login: str, session: BlockingSession) -> None:
         """Keep a session for later."""
         session.on_notification = None
-        if session.is_left_open:
-            session.round_trip([Statement("COMMIT", is_prepared=False)])
-            session.is_left_open = False
+        session.end_reading()
         if session.is_open:
             self._idle.setdefault(login, []).append(session)
 

@@ -510,6 +510,11 @@ class SteppedDatabase:
             self._is_busy = False
         self._hand_out()
 
+    def end_reading(self) -> None:
+        """End the transaction that was left open, if one was: it keeps tables from being altered."""
+        if self._session is not None:
+            self._session.end_reading()
+
     def _ready_session(self) -> BlockingSession:
         session = self._session
         if session is None or not session.is_open:
@@ -523,7 +528,8 @@ class SteppedDatabase:
 
     def _connect(self) -> BlockingSession:
         session = blocking_session(self._dsn, self._name, timeout_s=self._timeout_s)
-        session.may_stay_open = self.may_stay_open
+        if self.may_stay_open:
+            session.stay_open()
         session.on_notification = self._heard.append
         return session
 

@@ -379,6 +379,19 @@ class BlockingSession(Session):
         self._timeout_s = timeout_s
         self._socket = connection.pgconn.socket
 
+    def stay_open(self) -> None:
+        """Leave transactions that only read open until the next begins, for as long as that takes."""
+        self.round_trip(
+            [Statement("SET idle_in_transaction_session_timeout = 0", is_prepared=False)]
+        )
+        self.may_stay_open = True
+
+    def end_reading(self) -> None:
+        """End the transaction that was left open, if one was."""
+        if self.is_open and self.is_left_open:
+            self.is_left_open = False
+            self.round_trip([Statement("COMMIT", is_prepared=False)])
+
     def round_trip(self, statements: Sequence[Statement]) -> None:
         """Send the statements and block until all their answers are here."""
         waiting = self._send(statements)
