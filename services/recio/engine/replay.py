@@ -13,6 +13,7 @@ Compared are bytes: an intent and a decision record each as MessagePack.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -62,7 +63,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def snapshot_fold(
-    artefacts: Mapping[str, Fingerprints], models: Mapping[str, VolatilityModel]
+    artefacts: Mapping[str, Fingerprints],
+    models: Mapping[str, VolatilityModel] = MappingProxyType({}),
 ) -> Fold:
     """Return the snapshot fold; artefacts are known by the SHA-256 of their bytes."""
 
