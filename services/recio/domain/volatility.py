@@ -49,7 +49,7 @@ class Volatility:
 
     __slots__ = (
         "_at_us", "_close", "_closed", "_decays", "_drift", "_halves", "_levels", "_model", "_price",
-        "_season", "_seen", "_shift", "_step", "_sums", "_walk", "_weights",
+        "_season", "_seen", "_shift", "_since_us", "_step", "_sums", "_walk", "_weights",
     )  # fmt: skip
 
     def __init__(self, model: VolatilityModel) -> None:
@@ -66,6 +66,7 @@ class Volatility:
         self._weights = [0.0] * len(self._halves)
         self._walk: deque[float] = deque([0.0], maxlen=1 + max(length for length, _ in read.moves))
         self._at_us = self._price = 0
+        self._since_us: int | None = None
         self._close = self._closed = self._seen = self._step = 0
         self._levels: tuple[float, ...] = ()
         self._shift = self._drift = 0.0
@@ -76,6 +77,11 @@ class Volatility:
         return self._model.name
 
     @property
+    def since_us(self) -> int | None:
+        """When the first price was; None: there was none."""
+        return self._since_us
+
+    @property
     def is_known(self) -> bool:
         """Whether enough was seen."""
         return self._seen >= WARM_MINUTES and bool(self._levels)
@@ -84,6 +90,8 @@ class Volatility:
         """Take a price in; older ones than the newest, and impossible ones, are left out."""
         if price_usd_e6 <= 0 or at_us < self._at_us:
             return
+        if self._since_us is None:
+            self._since_us = at_us
         ended = (at_us - 1) // MINUTE_US  # the last end of a minute before this moment
         last = -(-self._at_us // MINUTE_US)
         if self._price and self._closed < last <= ended:

@@ -54,6 +54,8 @@ QUIET_INTERVAL_US: Final = SECOND_US
 PRICE_MAX_AGE_US: Final = 15 * SECOND_US
 """The longest age that an account may allow (crd: risk.maxPriceAgeMilliseconds)."""
 FUTURE_MAX_US: Final = 5 * SECOND_US
+WORTH_US: Final = 60 * MINUTE_US
+"""So much older minutes make the volatility begin anew; fewer change it too little."""
 KEEP_CLOSED_US: Final = 5 * MINUTE_US
 MAX_EVENTS: Final = 32
 _E9: Final = 1_000_000_000
@@ -264,10 +266,17 @@ def _learn_history(state: State, history: PriceHistory) -> None:
     state.refused["price_not_positive"] += len(history.minutes) - len(minutes)
     symbol.prices.add_history(minutes)
     model = state.volatility.get(history.symbol)
-    if model is not None and symbol.volatility is not None and not symbol.volatility.is_known:
+    if model is not None and _says_more(symbol.volatility, minutes):
         symbol.volatility = Volatility(model)
         for at_us, price in sorted((dict(minutes) | dict(symbol.prices)).items()):
             symbol.volatility.add(at_us, price)
+
+
+def _says_more(known: Volatility | None, minutes: tuple[tuple[int, int], ...]) -> bool:
+    """Whether minutes reach so far beyond what the volatility saw that it is worth beginning anew."""
+    if known is None or known.since_us is None or not known.is_known:
+        return True
+    return bool(minutes) and min(minutes)[0] < known.since_us - WORTH_US
 
 
 def _symbol(state: State, name: str) -> SymbolState:

@@ -377,6 +377,21 @@ def test_history_that_comes_late_still_counts():
     assert made.volatility_e9 is not None
 
 
+def test_a_longer_past_makes_the_volatility_begin_anew():
+    """Forty minutes are enough to know; five hours are known better, another forty are not."""
+    state = prepared()
+    short = state.symbols["BTC"].volatility
+    step(state, history(START - 20 * MINUTE_US))
+    assert state.symbols["BTC"].volatility is short
+
+    minutes = tuple((START - k * MINUTE_US, PRICE + k % 5 * 90_000_000) for k in range(300))
+    step(state, msgspec.structs.replace(history(START), minutes=minutes))
+
+    assert state.symbols["BTC"].volatility is not short
+    assert state.symbols["BTC"].volatility.since_us == START - 299 * MINUTE_US
+    assert one(state, price(START + SECOND_US)).volatility_e9 is not None
+
+
 def test_the_environments_model_makes_probability_and_edges():
     """Another model, other numbers; all of them are shown."""
     made = one(prepared(model=Model.VOLATILITY), price(START))

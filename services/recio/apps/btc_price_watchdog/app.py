@@ -35,12 +35,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     An index value is published at once; ``spot_seconds`` is the least time between two updates
     that only the venues caused, ``write_seconds`` that between two batches to the database.
-    ``history_minutes`` of closes are loaded at the start (the longest look-back is 30 minutes).
+    ``history_minutes`` of closes are loaded at the start (momentum looks back 30 minutes; the
+    volatility is better for a day).
     """
 
     spot_seconds: float = 0.2
     write_seconds: float = 5.0
-    history_minutes: int = 60
+    history_minutes: int = 1440
 
 
 class PriceWatch:

@@ -36,6 +36,7 @@ from recio.runtime.settings import load
 FRESH_US: Final = 15 * SECOND_US
 LOOK_BACK_PAUSE_S: Final = 5.0
 LOOK_BACK_TRIES: Final = 60
+LOOK_BACK_US: Final = 24 * HOUR_US
 LIVE_POLL_S: Final = 2.0
 INPUTS: Final = (PriceUpdate, PriceHistory, EventMarkets, BookUpdate, ExchangeStatus)
 
@@ -125,7 +126,7 @@ class Coordinator:
     async def _look_back(self) -> None:
         now_us, environment = self._context.clock.market_us(), self._context.environment
         async with self._context.database.transaction() as tx:
-            minutes = await latest.recent_minutes(tx, environment, since_us=now_us - HOUR_US)
+            minutes = await latest.recent_minutes(tx, environment, since_us=now_us - LOOK_BACK_US)
         for symbol, closes in minutes.items():
             await self._take(
                 PriceHistory(
