@@ -110,6 +110,26 @@ def test_a_short_absence_cancels_nothing(venue):
     assert len(venue.resting()) == 3
 
 
+def test_a_clock_that_jumps_and_a_process_that_stood_still_are_no_absence(venue):
+    """The database was there all the time: what a person placed stays."""
+
+    async def script():
+        _, ice, _ = venue.process_on_ice()
+        await venue.by_hand(2)
+        await asyncio.sleep(5)
+        ice.is_frozen = True
+        await asyncio.sleep(15)
+        ice.thaw()
+        await asyncio.sleep(10)
+        wall_us = venue.clock.wall_us
+        venue.clock.wall_us = lambda: wall_us() + 3_600_000_000
+        await asyncio.sleep(10)
+
+    venue.play(script)
+
+    assert len(venue.resting()) == 2
+
+
 def test_an_order_whose_reply_could_not_be_written_is_canceled_too(venue):
     """It rests without a row that says so: the reply is remembered."""
 

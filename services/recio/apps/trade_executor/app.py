@@ -25,15 +25,17 @@ from recio.runtime.wake import Wake
 RENEW_SECONDS = 3.0
 RESOLVE_SECONDS = 1.0
 RETRY_SECONDS = 0.5
-AWAY_SECONDS = 4.5
-"""Silence of the database after which what rests is canceled: 5 s at the most after it went."""
+LOOK_SECONDS = 0.5
+AWAY_LOOKS = 8
+"""So many looks without an answer of the database, and what rests is canceled: 4.0 to 4.5 s after
+the last answer, which is within the five that are promised."""
 
 
 class Executor:
     """The fenced singleton of one account."""
 
     def __init__(self, context: ServiceContext, account: str, rest: KalshiRest) -> None:
-        self._seen = SeenDatabase(context.database, context.clock)
+        self._seen = SeenDatabase(context.database)
         context = replace(context, database=self._seen)
         self._context = context
         self._account = account
@@ -110,17 +112,15 @@ class Executor:
         """Cancel what rests, from memory, when the database has been silent for too long."""
         clock = self._context.clock
         while True:
-            silent_s = self._seen.silent_seconds
-            if silent_s < AWAY_SECONDS:
-                await clock.sleep_wall(AWAY_SECONDS - silent_s)
+            await clock.sleep_wall(LOOK_SECONDS)
+            if self._seen.look() < AWAY_LOOKS:
                 continue
             if self._epoch is not None and not self._is_away:
                 self._is_away, self._is_recovered = True, False
                 self._say("the database is away")
-                self._context.log.error("no word from the database for %.1f s", silent_s)
+                self._context.log.error("no word from the database for 4 s: the book is cleared")
                 self._canceler.clear(clock.market_us())
             self._wake.now()
-            await clock.sleep_wall(RETRY_SECONDS)
 
     async def _recover(self, epoch: int) -> None:
         """Reconcile before anything is sent: whatever was claimed or rested may have gone on.
