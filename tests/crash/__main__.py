@@ -97,13 +97,10 @@ async def _all(arguments: argparse.Namespace) -> int:
     series = found.begin(arguments.topology, code=code_digest(), is_fresh=arguments.fresh)
     async with worlds(arguments.worlds, TOPOLOGIES[arguments.topology]) as here:
         clean = await record(here[0])
-        series.enumerated, series.unsteady = len(clean.points), len(clean.unsteady)
-        wanted = clean.points + (clean.unsteady if arguments.unsteady else [])
-        missing = series.missing(wanted)
-        _say(
-            f"{len(clean.points)} boundaries of every clean run, {len(clean.unsteady)} of some; "
-            f"{len(missing)} to go",
-        )
+        series.add(clean.points + (clean.unsteady if arguments.unsteady else []))
+        series.unsteady = len(clean.unsteady)
+        missing = series.missing()
+        _say(f"{len(series.points)} boundaries, {len(missing)} to go")
         began_s, done = time.monotonic(), 0
 
         def tell(result: Result) -> None:

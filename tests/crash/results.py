@@ -37,14 +37,18 @@ class Series:
     """All results of one topology, for one state of the code."""
 
     code: str = ""
-    enumerated: int = 0
+    points: set[str] = field(default_factory=set)
     unsteady: int = 0
     """Boundaries that only some clean runs have: reads that a poll or a hint may save."""
     results: dict[str, Result] = field(default_factory=dict)
 
-    def missing(self, points: Iterable[Point]) -> list[Point]:
+    def add(self, points: Iterable[Point]) -> None:
+        """Take in the boundaries of clean runs; those of an earlier start stay."""
+        self.points |= {str(point) for point in points}
+
+    def missing(self) -> list[Point]:
         """Return the boundaries without a result."""
-        return [point for point in points if str(point) not in self.results]
+        return [Point.parse(name) for name in sorted(self.points - self.results.keys())]
 
     def document(self) -> dict[str, Any]:
         """Return it for the file."""
@@ -55,7 +59,7 @@ class Series:
         }
         return {
             "code": self.code,
-            "points": self.enumerated,
+            "points": len(self.points),
             "points_of_some_clean_runs_only": self.unsteady,
             "killed": len(results) - count[MISSED],
             "equal": count[EQUAL],
@@ -65,6 +69,7 @@ class Series:
             "differences": {one.point: one.reason for one in results if one.outcome == DIFFERING},
             "by_service": _by_service(results),
             "recovery_seconds": _recovery(results),
+            "to_go": sorted(self.points - self.results.keys()),
             "results": {
                 one.point: [one.outcome, one.recovery_s, one.reason]
                 for one in sorted(results, key=lambda one: one.point)
@@ -129,7 +134,7 @@ class Record:
         for topology, document in found["topologies"].items():
             made.series[topology] = Series(
                 code=document["code"],
-                enumerated=document["points"],
+                points={*document["to_go"], *document["results"]},
                 unsteady=document["points_of_some_clean_runs_only"],
                 results={
                     point: Result(point=point, outcome=row[0], recovery_s=row[1], reason=row[2])

@@ -33,7 +33,8 @@ from recio.domain.units import SECOND_US
 from recio.ports import Database
 
 LOOK_S = 0.02
-PATIENCE_S = 45.0
+PATIENCE_S = 90.0
+"""Account sync that has nothing open compares cash once a minute."""
 ENTRY_VALID_US = 5 * SECOND_US
 EXIT_VALID_US = 60 * SECOND_US
 
@@ -165,6 +166,15 @@ class Desk:
         cash = sum(self.market.exchange.state.accounts[ACCOUNT].cash_e6.values())
         found = [] if compared == (cash, cash) else [f"cash {compared}, at the exchange {cash}"]
         return found + ([] if held == (0,) else [f"{held[0]} positions are held"])
+
+    async def reasons(self) -> list[str]:
+        """Return what the services noted beside orders."""
+        async with self.owner.transaction() as tx:
+            found = await tx.fetch(
+                "SELECT market_ticker, purpose::text, state::text, reason FROM trading.orders "
+                "WHERE reason <> '' ORDER BY created_at"
+            )
+        return [" ".join(row) for row in found]
 
     async def no_open_trade(self) -> list[str]:
         """Return that no trade is open, if so."""

@@ -46,8 +46,14 @@ class Run:
     seen: list[Point] = field(default_factory=list)
     was_hit: bool = False
     broken: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     recovery_s: float | None = None
     problem: str = ""
+
+    @property
+    def has_stalled(self) -> bool:
+        """Whether an order ended because its sender stood still for longer than a signature lives."""
+        return any("rejected not sent: signed" in reason for reason in self.reasons)
 
 
 class World:
@@ -169,6 +175,7 @@ class World:
                 killing.cancel()
                 await asyncio.gather(killing, return_exceptions=True)
             run.state = await state.read(owner, market)
+            run.reasons = await desk.reasons()
             run.broken = await judging.broken(owner, url, market)
 
     async def _pass(self, phase: Phase, desk: Desk, killing: asyncio.Future[None]) -> None:
