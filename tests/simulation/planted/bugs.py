@@ -269,8 +269,8 @@ EXECUTOR_BUGS = (
             "        except OutcomeUnknown as error:\n"
             '            return Outcome(OrderState.REJECTED, "rejected", reason=str(error))\n'
         ),
-        faults=LOST,
-        count=12,
+        faults=("create: cut, accepted", "all frames lost"),
+        count=20,
     ),
     Bug(
         name="what is in doubt is sent again without a look",
@@ -364,9 +364,10 @@ EXECUTOR_BUGS = (
         name="the claim is not bound to the epoch",
         breaks=(10,),
         file=ORDER_ROWS,
-        old="l.service = 'trade_executor' AND l.epoch = %s) RETURNING 1\",",
-        new="l.service = 'trade_executor' AND l.epoch >= %s) RETURNING 1\",",
+        old="l.epoch = %s FOR SHARE) RETURNING 1",
+        new="l.epoch >= %s FOR SHARE) RETURNING 1",
         script=scripts.STALE_EPOCH,
+        speed=10,
     ),
     Bug(
         name="the epoch of a claim is off by one",
@@ -417,13 +418,11 @@ EXECUTOR_BUGS = (
         script=scripts.SWITCHED,
     ),
     Bug(
-        name="a reply's rest is taken for what was filled",
+        name="a part filled is taken for the whole",
         breaks=(11,),
-        file=SENDING,
-        old='        "accepted",\n        exchange_order_id=reply.order_id,\n'
-        "        filled_qty_e2=reply.fill_qty_e2,\n",
-        new='        "accepted",\n        exchange_order_id=reply.order_id,\n'
-        "        filled_qty_e2=reply.remaining_qty_e2,\n",
+        file=ORDERS,
+        old="    if filled_qty_e2 >= qty_e2:\n",
+        new="    if filled_qty_e2 > 0:\n",
     ),
     Bug(
         name="an older word turns a newer one back",
@@ -475,7 +474,7 @@ BOOK_BUGS = (
         breaks=(3, 5),
         file=BOOKING,
         old="return told.fee_usd_e6 * qty_e2 // told.qty_e2",
-        new="return int(told.fee_usd_e6 / 1e6 / told.qty_e2 * qty_e2 * 1e6)",
+        new="return int(told.fee_usd_e6 / 1e6 * 100 * qty_e2 / told.qty_e2) * 10_000",
     ),
     Bug(
         name="a fill's side is swapped",

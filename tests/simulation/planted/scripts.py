@@ -124,7 +124,18 @@ FROZEN: Final[tuple[AnyAct, ...]] = tuple(_met(("frozen past the lease", "submit
 WAITING: Final[tuple[AnyAct, ...]] = tuple(_met(("frozen past the lease", "created")))
 KILLED: Final[tuple[AnyAct, ...]] = tuple(_met(("kill -9", "submitted")))
 STALE_EPOCH: Final[tuple[AnyAct, ...]] = tuple(
-    _met(("second copy", ""), ("frozen past the lease", "created"))
+    act
+    for start_s in TAKE_OVER_S
+    for account in ACCOUNTS
+    for act in (
+        # When the database is back the copy takes over; the other knows it three seconds later.
+        strike(start_s, "second copy", account),
+        strike(start_s + 10, "PostgreSQL fails over", account),
+        *(enter(start_s + 42 + late_s, account, LOW) for late_s in (0, 6, 12, 18, 24)),
+        enter(start_s + 45, account, HIGH),
+        enter(start_s + 51, account, QUARTER),
+        leave(start_s + 200, account, by_person=True),
+    )
 )
 NO_HINTS: Final[tuple[AnyAct, ...]] = (
     *(strike(LENGTH_S - 200, "hints lost", account) for account in ACCOUNTS),
