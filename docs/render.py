@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from docs import operations
+from docs import operations, proofs
 from msgspec import inspect
 
 from recio import manifest
@@ -36,6 +36,7 @@ PAGES: Final = (
     "docs/architecture.md",
     "docs/contract.md",
     "docs/kubernetes.md",
+    "docs/reliability.md",
     "docs/runbook.md",
     "docs/settings.md",
     "docs/tables.md",
@@ -224,6 +225,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "service-settings": service_settings,
     "contract-cases": contract_cases,
     **operations.parts(),
+    **proofs.parts(),
 }
 
 
