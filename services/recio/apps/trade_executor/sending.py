@@ -152,10 +152,11 @@ class Sender:
                 at_us=now_us,
                 order_group_id=prepared.order.order_group_id,
             )
+            if not made.is_ours:
+                # Perhaps it is over already: what may be sent now is no question of it any more.
+                return ""
             if not allows(made.switch.state, Purpose(row.order.purpose), Source(row.source)):
                 raise _Forbidden(f"switch {made.switch.state.value}: {made.switch.reason}")
-            if not made.is_ours:
-                return ""
             await self._record(tx, row, "submitted", {"epoch": epoch}, epoch)
         return None
 
@@ -233,6 +234,11 @@ class Sender:
         """End an order that does not go out."""
         state = _unsent_state(row)
         async with self._database.transaction() as tx:
+            held = await orders.order_by_id(tx, row.order.account, row.order.order_id)
+            assert held is not None
+            if held.order.state is not row.order.state:
+                # Read before somebody moved it on: what it became counts.
+                return held.order.state
             is_ours = await orders.advance(
                 tx, row, state, at_us=self._clock.market_us(), epoch=epoch, reason=reason
             )
