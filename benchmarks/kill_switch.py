@@ -42,10 +42,17 @@ RESTING: Final = 40
 CANCELED_WITHIN_S: Final = 10.0
 HELD_E2: Final = 10_000
 CREATES_PER_S: Final = {"Basic": 10, "Advanced": 30}
-PRESSURE: Final = 2.5
-"""How many times more is proposed than may go out."""
+WAITING: Final = 8
+"""How many intents always wait for the gate."""
+POLL_S: Final = 0.01
 LATEST_MS: Final = 50.0
 CANCELS_MS: Final = 1000.0
+WAITING_NOW: Final = "SELECT count(*) FROM trading.intents WHERE state = 'proposed'"
+SAID: Final = (
+    "SELECT i.state::text, i.purpose::text, i.refusal, o.state::text, o.reason, count(*) "
+    "FROM trading.intents i LEFT JOIN trading.orders o USING (intent_id) "
+    "WHERE i.at > %s GROUP BY 1, 2, 3, 4, 5 ORDER BY 6 DESC LIMIT 5"
+)
 COMMITTED: Final = (
     "SELECT pg_xact_commit_timestamp(xmin) FROM trading.switches "
     "WHERE state = 'Halted' AND scope = %s"
@@ -63,11 +70,11 @@ Door = Callable[[str], object]
 
 
 class Stream(threading.Thread):
-    """Proposes entries and automatic exits, a little more than may go out, until told to stop."""
+    """Keeps some intents waiting for the gate, entries and automatic exits, until told to stop."""
 
-    def __init__(self, release: Release, trade: tuple[Any, str], per_s: float) -> None:
+    def __init__(self, release: Release, trade: tuple[Any, str]) -> None:
         super().__init__(daemon=True)
-        self._release, self._trade, self._per_s = release, trade, per_s
+        self._release, self._trade = release, trade
         self._is_over = threading.Event()
         self._markets = [m.ticker for m in release.markets() if m.yes_ask_e4 is None]
         self.proposed = 0
@@ -79,9 +86,13 @@ class Stream(threading.Thread):
     async def _run(self) -> None:
         database = PostgresDatabase(self._release.owner, connections=1)
         while not self._is_over.is_set():
-            await propose(database, self._next())
-            self.proposed += 1
-            await asyncio.sleep(1 / self._per_s)
+            async with database.transaction() as tx:
+                row = await tx.fetch_one(WAITING_NOW)
+            assert row is not None
+            for _ in range(row[0], WAITING):
+                await propose(database, self._next())
+                self.proposed += 1
+            await asyncio.sleep(POLL_S)
         await database.close()
 
     def _next(self) -> Any:  # noqa: ANN401
@@ -106,12 +117,12 @@ def doors(release: Release) -> dict[str, tuple[str, Door]]:
     }
 
 
-def measure_doors(release: Release, repeats: int, per_s: float) -> dict[str, dict[str, Any]]:
+def measure_doors(release: Release, repeats: int) -> dict[str, dict[str, Any]]:
     """Halt in the middle of a stream, through each door, so many times."""
     trade = big_trade(release)
     found = {}
     for name, (scope, door) in doors(release).items():
-        took = [one_halt(release, trade, scope, door, per_s) for _ in range(repeats)]
+        took = [one_halt(release, trade, scope, door) for _ in range(repeats)]
         late = sorted(one["last_ms"] for one in took)
         committed = sorted(one["committed_ms"] for one in took)
         found[name] = {
@@ -125,11 +136,9 @@ def measure_doors(release: Release, repeats: int, per_s: float) -> dict[str, dic
     return found
 
 
-def one_halt(
-    release: Release, trade: tuple[Any, str], scope: str, door: Door, per_s: float
-) -> dict[str, Any]:
+def one_halt(release: Release, trade: tuple[Any, str], scope: str, door: Door) -> dict[str, Any]:
     """Let orders flow, halt, and tell when the last one reached the exchange."""
-    stream = Stream(release, trade, per_s)
+    stream = Stream(release, trade)
     begun_us = release.clock.market_us()
     stream.start()
     time.sleep(WARM_S)
@@ -142,7 +151,8 @@ def one_halt(
     late = last_order(release, committed_us)[1]
     door("Active")
     if not orders:
-        raise SystemExit("expected orders at the exchange before the halt, found none")
+        said = release.ask(SAID, moment(begun_us))
+        raise SystemExit(f"expected orders at the exchange before the halt, found none: {said}")
     return {
         "orders": orders,
         "late": late,
@@ -250,7 +260,7 @@ def main() -> None:
         with running(tier) as release:
             found = {
                 "creates_per_s_allowed": CREATES_PER_S[tier],
-                "doors": measure_doors(release, options.repeats, CREATES_PER_S[tier] * PRESSURE),
+                "doors": measure_doors(release, options.repeats),
                 "cancels": measure_cancels(release, max(options.repeats // 2, 3)),
             }
         made["tiers"][tier] = found
