@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from recio.adapters.kalshi.model import ExchangeFill, ExchangeOrder
@@ -20,6 +21,7 @@ AWAITING_SETTLEMENT_SECONDS: Final = 5.0
 HOLDING_SECONDS: Final = 15.0
 IDLE_SECONDS: Final = 60.0
 STALE_SECONDS: Final = 180.0
+PRIVATE_FRAMES: Final = ("fill", "user_order", "market_position")
 
 
 class AccountSync:
@@ -33,6 +35,7 @@ class AccountSync:
         self._stream = stream
         self._reconciler = Reconciler(context, account, rest)
         self._look_now = False
+        self._refused_frames = Counter[str]()
         self._wake = Wake(
             context.database, "orders", "facts", "disputes", account=account, is_follower=True
         )
@@ -77,6 +80,7 @@ class AccountSync:
         """Read back again and again: at once after a reconnection, often while something is open."""
         while True:
             try:
+                await self._look_at_refused_frames()
                 if self._look_now or await self._due_in_s() <= 0:
                     self._look_now = False
                     await self._read_back()
@@ -90,6 +94,15 @@ class AccountSync:
             else:
                 await self._wake.wait(due_in_s)
 
+    async def _look_at_refused_frames(self) -> None:
+        """Hold entries for a private frame that could not be read, and read back at once."""
+        for kind in PRIVATE_FRAMES:
+            count = self._stream.refused[kind]
+            if count > self._refused_frames[kind]:
+                self._refused_frames[kind] = count
+                self._look_now = True
+                await self._reconciler.refuse_frame(kind, count)
+
     async def _due_in_s(self) -> float:
         """Return when to read back, by what is open now: an order in doubt makes it sooner."""
         pace_s = self._pace(await self._reconciler.pulse())
@@ -100,7 +113,7 @@ class AccountSync:
         """Return how long to wait before reading back again, in wall seconds."""
         if pulse.in_doubt:
             return IN_DOUBT_SECONDS
-        if self._reconciler.doubts.are_standing:
+        if self._reconciler.is_unsettled:
             return DIFFERING_SECONDS
         if any(self._is_past_close(ticker) for ticker, _ in pulse.held):
             return AWAITING_SETTLEMENT_SECONDS

@@ -22,7 +22,10 @@ Raise = Callable[[Contradiction, int], Awaitable[None]]
 
 
 class Comparison:
-    """Compares one account's books with what the exchange shows."""
+    """Compares one account's books with what the exchange shows.
+
+    ``is_due``: something was booked since the last comparison, or it could not be made.
+    """
 
     def __init__(
         self, context: ServiceContext, account: str, rest: KalshiRest, raise_: Raise
@@ -33,6 +36,7 @@ class Comparison:
         self._clock = context.clock
         self._rest = rest
         self._raise = raise_
+        self.is_due = False
         self._is_differing = False
         self._difference = context.metrics.gauge(
             "recio_cash_difference_dollars", "Exchange cash minus ledger cash, in a quiet moment."
@@ -42,6 +46,7 @@ class Comparison:
         """Compare, if it is quiet; return which differences were looked for."""
         async with self._database.transaction() as tx:
             before = await external.pulse(tx, self._account)
+        self.is_due = True
         if before.in_doubt:
             return set()
         # How fresh reads are is asked first: what is read after is at least as fresh.
@@ -65,6 +70,7 @@ class Comparison:
                 as_of_us=as_of_us,
                 at_us=now_us,
             )
+        self.is_due = False
         await self._judge_positions(positions, after, as_of_us)
         is_told = await self._judge_cash(balance.cash_usd_e6, totals.cash_usd_e6, as_of_us)
         return {Reason.POSITIONS_DIFFER} | ({Reason.CASH_DIFFERS} if is_told else set())

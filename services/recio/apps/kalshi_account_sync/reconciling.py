@@ -61,6 +61,11 @@ class Reconciler:
         )
         self.problem = ""
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether something differs, or the newest facts are not compared yet."""
+        return self.doubts.are_standing or self._comparison.is_due
+
     async def open_books(self) -> None:
         """Book the opening balance and positions at the account's very first start."""
         async with self._database.transaction() as tx:
@@ -291,6 +296,7 @@ class Reconciler:
             )
         self._strangers.pop(fill.fill_id, None)
         if is_new:
+            self._comparison.is_due = True
             self._facts.inc(1, "fill", told_by)
             if told_by == STREAM:
                 await self._losses.look()
@@ -313,6 +319,17 @@ class Reconciler:
                 f"fill {fill.fill_id} is of order {fill.order_id}, which is not known: {error}",
                 told=checking.plain(fill),
             ) from error
+
+    async def refuse_frame(self, kind: str, count: int) -> None:
+        """Raise that the stream has told something that cannot be read."""
+        await self._raise(
+            Contradiction(
+                Reason.FACT_UNREADABLE,
+                f"stream {kind} {count} {self._clock.market_us()}",
+                f"a frame of the stream cannot be read ({kind})",
+                told={"kind": kind, "count": count},
+            )
+        )
 
     async def pulse(self) -> Pulse:
         """Return what is open now."""
