@@ -34,7 +34,7 @@ SUMMED: Final = ("orders", "by_chance", "deaths", "deadlocks", "unlike_serial")
 
 
 def main(arguments: list[str]) -> int:
-    """Try the pairs that are not in the table yet."""
+    """Try the pairs that are not in the table yet; 1 if anything was found."""
     wanted = [one for one in arguments if not one.startswith("--")]
     rows = {} if "--afresh" in arguments else _read()
     left = [

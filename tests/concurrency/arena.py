@@ -45,6 +45,7 @@ class Run:
     """The books as it left them."""
     is_deadlock: bool = False
     has_struck: bool = False
+    has_waited: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Tried:
     orders: int = 0
     is_complete: bool = False
     redundant: int = 0
+    waits: int = 0
     deaths: int = 0
     by_chance: int = 0
     deadlocks: int = 0
@@ -123,6 +125,7 @@ class Arena:
         self._touched |= written_by(player.step.sql)
         if fate is None:
             player.go(self._is_waiting)
+            run.has_waited |= player.is_parked
         else:
             run.has_struck = True
             if fate.what == "die":
@@ -262,6 +265,7 @@ class Arena:
     @staticmethod
     def _note(tried: Tried, run: Run) -> None:
         tried.deadlocks += run.is_deadlock
+        tried.waits += run.has_waited
         tried.endings.add(run.ending)
         tried.notes.update(set(run.notes))
         tried.errors.update(run.errors)
