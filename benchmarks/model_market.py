@@ -139,7 +139,7 @@ def bound(differences: list[float]) -> float:
 def main() -> None:
     """Compare and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recordings")
     parser.add_argument("--first", default="2026-04-24", help="first day of the minutes, UTC")
     parser.add_argument("--last", default="2026-04-28", help="last day, UTC")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")

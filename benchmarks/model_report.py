@@ -207,7 +207,7 @@ def told(name: str, row: list[float] | tuple[float, ...]) -> None:
 def main() -> None:
     """Score and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="minute files")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the minute files")
     parser.add_argument("--symbol", default="btc")
     parser.add_argument("--first", default="2024-01-01", help="first day, UTC")
     parser.add_argument("--last", default="2024-12-31", help="last day, UTC")
