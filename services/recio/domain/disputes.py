@@ -112,6 +112,8 @@ BOOKED: Final = "booked"
 DISCARDED: Final = "discarded"
 CLEARED: Final = "cleared"
 
+SUBJECT_CHARACTERS: Final = 200
+EXPLANATION_CHARACTERS: Final = 400
 _TOLD_AT_MOST: Final = 3
 
 
@@ -144,12 +146,18 @@ class Contradiction(Rejected):
         told: dict[str, Any],
         held: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(f"{reason}: {explanation}")
         self.reason = reason
-        self.subject = subject[:200]
-        self.explanation = explanation
+        self.subject = _line(subject, SUBJECT_CHARACTERS)
+        self.explanation = _line(explanation, EXPLANATION_CHARACTERS)
+        super().__init__(f"{reason}: {self.explanation}")
         self.told = told
         self.held = held or {}
+
+
+def _line(text: str, most: int) -> str:
+    """Return what somebody else wrote as one bounded line that any database takes."""
+    plain = text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
 
 
 def may_pass(reason: Reason) -> bool:

@@ -14,7 +14,13 @@ from recio.adapters.postgres.failures import DatabaseRejected
 from recio.apps.kalshi_account_sync import checking
 from recio.apps.kalshi_account_sync.accepting import Accepting
 from recio.apps.kalshi_account_sync.doubts import AGREE, Doubts
-from recio.domain.disputes import BOOKABLE, Contradiction, Reason, check_decision
+from recio.domain.disputes import (
+    BOOKABLE,
+    EXPLANATION_CHARACTERS,
+    Contradiction,
+    Reason,
+    check_decision,
+)
 from recio.domain.errors import Rejected
 from recio.domain.orders import BookSide
 
@@ -141,6 +147,24 @@ def test_an_exchange_that_tells_absurdities_for_ever_fills_no_disk(scene, doubts
 
     assert count == disputes.OPEN_AT_MOST
     assert reason.endswith("and 197 more")
+
+
+def test_evidence_is_kept_whatever_it_is_made_of(doubts, runner):
+    """NUL, line ends, a megabyte: what cannot be stored as it is must not stop the reconciliation."""
+
+    async def play():
+        for number, odd in enumerate(
+            ["a\x00b", "line\nline", "x" * 1_000_000, "\u2028", "\\u0000"]
+        ):
+            told = {"raw": odd[:4_000], "n": number}
+            await doubts.raise_(Contradiction(Reason.FACT_UNREADABLE, odd, odd, told=told))
+        return await doubts.settle()
+
+    kept = runner.run(play())
+
+    assert len(kept) == 5
+    assert all(each.explanation.isprintable() for each in kept)
+    assert max(len(each.explanation) for each in kept) == EXPLANATION_CHARACTERS
 
 
 def test_an_accepted_fill_is_booked_as_it_was_told(scene, doubts, accepting, page, runner):

@@ -42,7 +42,7 @@ async def open_dispute(
     What a person has decided stays decided: the same told again opens nothing. A difference has one
     row at a time, whatever its figures are now.
     """
-    told = msgspec.json.encode(found.told, order="sorted").decode()
+    told = _json(found.told)
     dispute_id = derived_id(account, "dispute", found.reason, found.subject, told)
     at = as_datetime(at_us)
     if await _is_known(tx, account, found) or await _is_full(tx, account):
@@ -55,10 +55,16 @@ async def open_dispute(
             "ON CONFLICT (dispute_id) DO UPDATE SET state = 'open', author = excluded.author, "
             "changed_at = excluded.changed_at WHERE d.state = 'cleared'",
             *(dispute_id, account, found.reason.value, found.subject, told),
-            msgspec.json.encode(found.held, order="sorted").decode(),
+            _json(found.held),
             *(found.explanation, author, at, at),
         )
     )
+
+
+def _json(values: dict[str, Any]) -> str:
+    """Return JSON that jsonb takes: it refuses the one character that JSON allows, NUL."""
+    text = msgspec.json.encode(values, order="sorted").decode()
+    return text.replace("\\u0000", "\\ufffd")
 
 
 async def _is_known(tx: Transaction, account: str, found: Contradiction) -> bool:
