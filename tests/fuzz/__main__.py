@@ -5,11 +5,11 @@ import json
 import os
 import sys
 import time
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 from tests.fuzz.everything import TARGETS
-from tests.fuzz.running import CHUNK, Count, run_chunk, watched
+from tests.fuzz.running import CHUNK, Count, Finding, run_chunk, watched
 from tests.fuzz.targets import Target
 
 RESULT = Path(__file__).parents[2] / "docs" / "reliability" / "fuzz.json"
@@ -24,7 +24,7 @@ def shares(inputs: int) -> dict[str, int]:
     }
 
 
-def held(path: Path, inputs: int) -> dict[str, dict[str, int]]:
+def held(path: Path, inputs: int) -> dict[str, dict]:
     """Return what an earlier run of as many inputs has counted."""
     if not path.exists():
         return {}
@@ -34,11 +34,15 @@ def held(path: Path, inputs: int) -> dict[str, dict[str, int]]:
     return {row["target"]: row for row in document["targets"]}
 
 
-def counted(row: dict[str, int] | None) -> Count:
+def counted(row: dict | None) -> Count:
     """Return the counts of a row."""
     if row is None:
         return Count()
-    return Count(row["inputs"], row["accepted"], row["refused"])
+    kept = [
+        Finding(row["target"], each["problem"], b64decode(each["input"]))
+        for each in row["findings"]
+    ]
+    return Count(row["inputs"], row["accepted"], row["refused"], kept)
 
 
 def write(

@@ -141,7 +141,7 @@ TARGETS = (
                "delta_fp": "105.00", "side": "no", "ts_ms": 1_795_255_200_000,
                "client_order_id": "c", "subaccount": 0}),
         _frame("orderbook_delta", {"market_ticker": "FOREIGN", "price_dollars": "0.5600",
-               "delta_fp": "105.00", "side": "no", "ts_ms": 0}), share=3),
+               "delta_fp": "105.00", "side": "no", "ts_ms": 0}), share=8.37),
     _target(
         ORDER_BOOK,
         _frame("orderbook_snapshot", {"market_ticker": T, "market_id": "x",

@@ -129,7 +129,7 @@ class _Fresh(Json):
         return super().make(random).replace(b'"c-1"', b'"c-%d"' % self.number)
 
 
-def _rest(name: str, method: str, path: str, *bodies: Any, share: float = 0.4) -> Target:
+def _rest(name: str, method: str, path: str, *bodies: Any, share: float = 0.08) -> Target:
     examples = [msgspec.json.encode(body) for body in bodies]
     return Target(
         name=f"simulator {name}",
@@ -286,7 +286,7 @@ _SUBSCRIBE = {"id": 1, "cmd": "subscribe", "params": {
 _UPDATE = {"id": 2, "cmd": "update_subscription", "params": {
     "sids": [1], "action": "add_markets", "market_tickers": [builders.HIGH]}}  # fmt: skip
 TARGETS = (
-    _rest("create order", "POST", _ORDERS, _ORDER, share=1.5),
+    _rest("create order", "POST", _ORDERS, _ORDER, share=0.3),
     _rest("create batch", "POST", f"{_ORDERS}/batched", {"orders": [_ORDER]}),
     _rest("cancel batch", "DELETE", f"{_ORDERS}/batched",
           {"orders": [{"order_id": "o", "exchange_index": 2, "market_ticker": builders.LOW}]}),
@@ -305,7 +305,7 @@ TARGETS = (
           {"account": "bob", "initial_balance_dollars": "1000", "key_type": "ed25519",
            "public_key_pem": "x"}),
     Target(name="simulator query", decode=_query, maker=_Query(_QUERIES), examples=_QUERIES,
-           refusals=(Refused,), check=_answer, is_twice=False, begin=HOUSE.begin, share=0.4),
+           refusals=(Refused,), check=_answer, is_twice=False, begin=HOUSE.begin, share=0.08),
     _plain("simulator stream command", _stream, _SUBSCRIBE, _UPDATE,
            {"id": 3, "cmd": "unsubscribe", "params": {"sids": [1]}},
            {"id": 4, "cmd": "list_subscriptions"}, check=_frames, begin=HOUSE.begin),

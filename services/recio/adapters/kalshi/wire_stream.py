@@ -192,7 +192,7 @@ def lifecycle(body: msgspec.Raw) -> events.LifecycleSeen:
     return events.LifecycleSeen(
         ticker=row.market_ticker,
         event_type=row.event_type,
-        event_ticker=more.event_ticker,
+        event_ticker=more.event_ticker or None,
         open_us=wire.seconds_us(row.open_ts),
         close_us=wire.seconds_us(row.close_ts),
         result=row.result,

@@ -17,6 +17,7 @@ from recio.adapters.kalshi import (
     wire_markets,
     wire_orders,
     wire_portfolio,
+    wire_stream,
 )
 from recio.domain.errors import InvalidValue
 from recio.domain.messages import PriceRange
@@ -379,6 +380,14 @@ def test_an_odd_number_is_refused_before_anything_is_computed(number):
     """Found by fuzzing: a huge exponent overflowed, and the 41st digit was rounded away."""
     with pytest.raises(InvalidValue):
         wire.number_e6(Decimal(number))
+
+
+def test_an_empty_event_of_a_lifecycle_message_is_none():
+    """Found by fuzzing: "" stands for what the message does not say."""
+    said = {"market_ticker": "M", "event_type": "determined", "additional_metadata": {}}
+    for event in ("", None):
+        said["additional_metadata"]["event_ticker"] = event
+        assert wire_stream.lifecycle(msgspec.Raw(body(said))).event_ticker is None
 
 
 def test_an_error_can_be_stored_whatever_it_says():
