@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tests.concurrency.arena import Arena, Tried
-from tests.concurrency.kinds import BY_NAME, KINDS, Kind
+from tests.concurrency.kinds import KINDS, Kind
 
 MOST: Final = 800
 """Orders of one pair; where there are more, the row says so, and more are drawn by chance."""
@@ -65,12 +65,6 @@ def _pairs() -> Iterator[tuple[Kind, Kind]]:
             is_twin = one.name in TWIN_OF or two.name in TWIN_OF
             if not is_twin or _family(one) == _family(two):
                 yield one, two
-
-
-def quick_pairs() -> Iterator[tuple[Kind, Kind]]:
-    """Yield those of ``make test``."""
-    for one, two in QUICK:
-        yield BY_NAME[one], BY_NAME[two]
 
 
 def tried(arena: Arena, pair: tuple[Kind, Kind]) -> Tried:
