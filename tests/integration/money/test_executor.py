@@ -176,6 +176,7 @@ def test_orders_do_not_wait_for_one_another(desk):
     async def script():
         desk.exchange.script.append(answer_late(4.0))
         slow = await entry(desk)
+        await asyncio.sleep(0.001)  # Of the same moment, their ids would say which goes first.
         quick = await desk.scene.entry_order(await desk.scene.enter(market_ticker=OTHER))
         desk.process()
         await asyncio.sleep(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
+from uuid import UUID
 
 import pytest
 from tests.integration.money.desk import (
@@ -209,6 +210,23 @@ def test_frozen_anywhere_it_wakes_up_to_nothing(module_database_url, purpose, se
         "a request leaves",
         "a reply arrives",
     } <= set(stood_at)
+
+
+def test_a_person_s_exit_survives_a_sender_that_stood_still(module_database_url):
+    """Claimed, then starved until its signature was dead: it never left, so it is signed anew."""
+    venue = Venue(module_database_url, f"ice-{next(_numbers)}")
+
+    async def script():
+        seen = await _frozen(venue, 6, "exit", 8)()
+        return seen, await venue.reason(UUID(seen["order"]))
+
+    seen, reason = venue.play(script)
+
+    assert seen["stood at"] == "committed"
+    assert seen["outcome"] == ("executed", 1000)
+    assert reason.startswith("not sent: signed 8")
+    assert [kind for kind, _ in seen["events"]] == ["submitted", "unknown", "submitted", "accepted"]
+    assert len(seen["left later"]) == 1
 
 
 MOST_STEPS = 14

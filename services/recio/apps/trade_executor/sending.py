@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from recio.adapters.kalshi.errors import KalshiRejected, OutcomeUnknown
 from recio.adapters.kalshi.model import NewOrder, OrderReply, TimeInForce
 from recio.adapters.kalshi.rest import KalshiRest
@@ -163,6 +165,12 @@ class Sender:
     async def _submit(self, row: OrderRow, epoch: int, prepared: PreparedOrder) -> OrderState:
         started_us = self._clock.wall_us()
         outcome = self._stale(row, prepared)
+        if outcome is not None and self._is_wanted_still(row):
+            # It provably never left, and nobody would propose a person's exit again.
+            doubt = Outcome(OrderState.UNKNOWN, "unknown", reason=outcome.reason)
+            await self.record_outcome(row, epoch, doubt)
+            again = replace(row, order=replace(row.order, state=OrderState.UNKNOWN))
+            return await self.send(again, epoch)
         if outcome is None:
             self._heard(row, _ON_THE_WIRE)
             outcome = await self._answered(row, prepared)
@@ -186,6 +194,9 @@ class Sender:
         else:
             return None
         return Outcome(OrderState.REJECTED, "not_sent", reason=reason)
+
+    def _is_wanted_still(self, row: OrderRow) -> bool:
+        return row.order.purpose == Purpose.EXIT.value and not self._too_late(row)
 
     async def _answered(self, row: OrderRow, prepared: PreparedOrder) -> Outcome:
         try:
