@@ -289,7 +289,12 @@ def test_what_was_claimed_before_the_frost_makes_no_second_order(twins_by_rule, 
         else:
             await twins.scene.propose(
                 twins.scene.exit_wish(
-                    trade_id, market_ticker=LOW, limit_price_e4=9_300, source=Source.MANUAL
+                    trade_id,
+                    market_ticker=LOW,
+                    limit_price_e4=9_300,
+                    source=Source.MANUAL,
+                    # Long enough to be sent again when its first signature is dead.
+                    valid_until_us=twins.clock.market_us() + 60_000_000,
                 )
             )
         await asyncio.sleep(1)
