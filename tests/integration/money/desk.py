@@ -22,7 +22,7 @@ from tests.integration.money.scene import (
     make_account,
 )
 
-from recio.adapters.kalshi.budget import Lane
+from recio.adapters.kalshi.budget import Budget, Lane
 from recio.adapters.kalshi.caller import Call
 from recio.adapters.kalshi.errors import (
     ORDER_ALREADY_EXISTS,
@@ -105,6 +105,7 @@ class ScriptedExchange:
         self.wire: list[str] = []
         self.canceled: list[str] = []
         self.groups: dict[str, OrderGroup] = {}
+        self.budget = Budget(clock)
         self.refuses_used_ids_forever = True
         self.arrived_twice = 0
         self.listed = 0

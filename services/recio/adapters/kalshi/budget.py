@@ -21,6 +21,7 @@ Source: Kalshi documentation, "Rate Limits" (token buckets since 2026-04-23).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
@@ -103,6 +104,8 @@ class Budget:
         self._wanted: dict[tuple[_Key, Lane], int] = {}
         self.waits = dict.fromkeys(Lane, 0)
         self.throttled = 0
+        self.on_throttled: Callable[[Lane], None] = lambda _lane: None
+        """Told of each 429; whoever counts them sets it."""
 
     def configure(self, limits: AccountLimits) -> None:
         """Adopt the account's real limits; the buckets start anew, full."""
@@ -141,6 +144,7 @@ class Budget:
     def punish(self, lane: Lane, *, shard: int | None = None) -> None:
         """The exchange said 429: our count was too high; start again from nothing."""
         self.throttled += 1
+        self.on_throttled(lane)
         self._bucket(_key(lane, shard)).empty(self._clock.market_us())
 
     async def _wait(self, key: _Key, lane: Lane, cost: int, wait_s: float | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from recio.adapters.kalshi.budget import Lane
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.postgres import leases, orders
 from recio.adapters.postgres.orders import OrderRow
@@ -45,6 +46,14 @@ class Executor:
         )
         self._fuse = Fuse(context, account, rest)
         self._sender = Sender(context, rest, fuse=self._fuse, heard=self._canceler.standing.heard)
+        throttled = context.metrics.counter(
+            "recio_exchange_throttled_total",
+            "Requests that the exchange refused as too many.",
+            "lane",
+        )
+        for lane in Lane:
+            throttled.inc(0, lane.name.lower())
+        rest.budget.on_throttled = lambda lane: throttled.inc(1, lane.name.lower())
         self._holder = context.ids.fresh()
         self._epoch: int | None = None
         self._is_recovered = False

@@ -77,7 +77,10 @@ def test_a_batch_that_never_fits_is_refused_at_once():
 def test_a_429_empties_the_bucket():
     """The exchange's count is right, ours was not."""
     own, clock = budget()
+    told = []
+    own.on_throttled = told.append
     own.punish(Lane.ENTRY)
+    assert told == [Lane.ENTRY]
     assert not own.try_take(Lane.CANCEL, 2)
     clock.now_us += 20_000
     assert own.try_take(Lane.CANCEL, 2)
