@@ -41,6 +41,14 @@ _EXPLAINED: dict[tuple[str, str], tuple[str, str]] = {
             "'other cash unknown: the account is not reconciled yet'"
         ),
     ): (TEXT, "the words of a refusal"),
+    ("domain/risk", "constant: 100  →  101"): (
+        EQUIVALENT,
+        "the scale of a number that is written out is known by its count of digits alone",
+    ),
+    ("domain/risk", "constant: 1  →  2"): (
+        EQUIVALENT,
+        "the scale of a number that is written out is known by its count of digits alone",
+    ),
     ("domain/units", "comparison: shown < places  →  shown <= places"): (
         EQUIVALENT,
         "with as many places as there are, the quotient is the value and nothing is left",

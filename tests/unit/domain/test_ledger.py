@@ -256,3 +256,9 @@ def test_positions_results_and_fees_name_their_market():
     assert named == {"cash": "", "position": "M", "fees": "M", "result": "M"}
     assert {line.market_ticker for line in ledger.book_transfer(5)} == {""}
     assert ledger.Posting("cash", 1).market_ticker == ""
+
+
+def test_a_correction_waits_in_suspense():
+    """Cash becomes what the exchange says; what explains it is not known yet."""
+    booked = {line.book: line.amount_usd_e6 for line in ledger.book_correction(-7)}
+    assert booked == {"cash": -7, "suspense": 7}

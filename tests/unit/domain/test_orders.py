@@ -167,3 +167,27 @@ def test_the_table_is_this_one():
 def test_sides_are_the_exchange_s_words():
     """They go onto the wire as they are."""
     assert [side.value for side in BookSide] == ["bid", "ask"]
+
+
+def test_the_exchange_knows_an_order_by_our_id():
+    """The same on every resend: the id follows from the intent and the attempt."""
+    order = orders.Order(
+        order_id=ORDER,
+        trade_id=ORDER,
+        account="a",
+        intent_id=ORDER,
+        attempt=1,
+        market_ticker="M",
+        purpose="entry",
+        book_side=BookSide.BID,
+        yes_price_e4=1,
+        qty_e2=1,
+        time_in_force="immediate_or_cancel",
+        is_reduce_only=False,
+        state=OrderState.CREATED,
+        exchange_order_id=None,
+        filled_qty_e2=0,
+        reserved_usd_e6=0,
+        created_at_us=0,
+    )
+    assert order.client_order_id == str(ORDER)
