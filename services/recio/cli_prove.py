@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from recio.domain.errors import Broken, InvalidValue
 from recio.runtime.local.documents import read_document
-from recio.simulation.campaign import Pool
+from recio.simulation.campaign import played
 from recio.simulation.proving import lines, page, plan_of, proof_of
 from recio.simulation.run import Outcome
 
@@ -62,7 +62,7 @@ def _played(document: dict[str, Any], arguments: argparse.Namespace) -> list[Out
     jobs = min(arguments.jobs or os.cpu_count() or 1, len(plans))
     _say(f"starting {jobs} workers, each with a PostgreSQL of its own")
     told_s, made = time.monotonic(), []
-    for plan, reply in Pool(plans, jobs).replies():
+    for plan, reply in played(plans, jobs):
         if reply.outcome is None:
             raise Broken(f"seed {plan.seed} could not be played: {reply.error}")
         made.append(reply.outcome)

@@ -20,10 +20,10 @@ import msgspec
 from recio.domain.errors import InvalidValue
 from recio.simulation import catalogue
 from recio.simulation.campaign import (
-    Pool,
     Tally,
     Worker,
     command_for,
+    played,
     read_results,
     shrink,
 )
@@ -97,7 +97,7 @@ def _campaign(
     began_s = told_s = time.monotonic()
     encoder = msgspec.json.Encoder()
     _say(f"starting {jobs} workers, each with a PostgreSQL of its own")
-    for number, (plan, reply) in enumerate(Pool(plans, jobs).replies(), 1):
+    for number, (plan, reply) in enumerate(played(plans, jobs), 1):
         if reply.outcome is None:
             tally.failed[plan.seed] = (reply.error,)
             continue

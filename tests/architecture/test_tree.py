@@ -111,6 +111,13 @@ def named_mode(node):
     return isinstance(node.value, ast.Name) and node.value.id == "Mode"
 
 
+OUTERMOST = {
+    "services/recio/runtime/host.py",
+    "services/recio/simulation/stage.py",  # plays the host of simulated processes
+    "services/recio/simulation/worker.py",  # a seed that cannot be played is an answer
+}
+
+
 @pytest.mark.parametrize("path", PRODUCT, ids=named)
 def test_only_the_host_catches_everything(path):
     """Catching and carrying on hides faults; the host catches, logs and stops."""
@@ -120,7 +127,7 @@ def test_only_the_host_catches_everything(path):
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     ]
-    if path.name != "host.py":
+    if named(path) not in OUTERMOST:
         assert caught == []
 
 

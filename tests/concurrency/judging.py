@@ -10,7 +10,7 @@ import psycopg
 from tests.concurrency.world import LIMITS, World
 
 from recio.adapters.postgres import gate
-from recio.adapters.postgres.database import SteppedDatabase
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.domain.tickers import new_york_day_start_us
 from recio.domain.units import CONTRACT_E2, MINUTE_US, USD_E6, as_datetime, time_us
 from recio.ports import Query

@@ -24,8 +24,8 @@ from recio.adapters.kalshi.signing import RequestSigner
 from recio.adapters.kalshi.stream import account_subscriptions
 from recio.adapters.kalshi.websocket import KalshiStream
 from recio.adapters.postgres import config, status
-from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.apps.kalshi_account_sync.app import AccountSync
 from recio.apps.trade_executor.app import Executor
 from recio.apps.trade_initiator.app import Gate

@@ -7,15 +7,14 @@ Workers are processes of their own with a fixed hash seed, so that a seed is one
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Queue
-from threading import Lock, Thread
 from types import MappingProxyType
 from typing import Final
 
@@ -45,8 +44,7 @@ class Worker:
             stdout=subprocess.PIPE,
             env=environment,
         )
-        if self._line() != b"ready":
-            raise Broken("a worker did not start: see its message above")
+        self._is_ready = False
 
     def play(self, plan: Plan) -> Reply:
         """Play a plan.
@@ -54,10 +52,34 @@ class Worker:
         Raises:
             Broken: the worker ended.
         """
+        self.send(plan)
+        return self.receive()
+
+    def send(self, plan: Plan) -> None:
+        """Begin to play a plan; ``receive`` gives its reply.
+
+        Raises:
+            Broken: the worker did not start.
+        """
+        if not self._is_ready and self._line() != b"ready":
+            raise Broken("a worker did not start: see its message above")
+        self._is_ready = True
         assert self._process.stdin is not None
         self._process.stdin.write(_encoder.encode(plan) + b"\n")
         self._process.stdin.flush()
+
+    def receive(self) -> Reply:
+        """Return the reply to the plan that was sent.
+
+        Raises:
+            Broken: the worker ended.
+        """
         return _decoder.decode(self._line())
+
+    def fileno(self) -> int:
+        """Return what becomes readable when the reply is there."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
 
     def _line(self) -> bytes:
         assert self._process.stdout is not None
@@ -138,45 +160,27 @@ def _cell(hits: Counter[str], fault: str, state: str) -> str:
     return str(number) if number else ("EMPTY" if is_possible else "")
 
 
-class Pool:
-    """Plays plans over workers that take the next one whenever they are free."""
+def played(plans: Iterable[Plan], jobs: int) -> Iterator[tuple[Plan, Reply]]:
+    """Play plans over workers, each taking the next one when it is free; yield replies as they come.
 
-    def __init__(self, plans: Iterable[Plan], jobs: int) -> None:
-        self._plans = iter(plans)
-        self._jobs = jobs
-        self._lock = Lock()
-        self._done: Queue[tuple[Plan, Reply] | BaseException | None] = Queue()
-
-    def replies(self) -> Iterator[tuple[Plan, Reply]]:
-        """Yield each plan with its reply, as they come.
-
-        Raises:
-            Broken: a worker ended.
-        """
-        for _ in range(self._jobs):
-            Thread(target=self._work, daemon=True).start()
-        left = self._jobs
-        while left:
-            got = self._done.get()
-            if isinstance(got, BaseException):
-                raise got
-            if got is None:
-                left -= 1
-            else:
-                yield got
-
-    def _work(self) -> None:
-        try:
-            with closing(Worker()) as worker:
-                while (plan := self._next()) is not None:
-                    self._done.put((plan, worker.play(plan)))
-            self._done.put(None)
-        except BaseException as error:  # noqa: BLE001 (handed to whoever waits)
-            self._done.put(error)
-
-    def _next(self) -> Plan | None:
-        with self._lock:
-            return next(self._plans, None)
+    Raises:
+        Broken: a worker ended.
+    """
+    left = iter(plans)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(closing(Worker())) for _ in range(jobs)]
+        playing = dict(zip(workers, left, strict=False))
+        for worker, plan in playing.items():
+            worker.send(plan)
+        while playing:
+            for worker in select.select(list(playing), (), ())[0]:
+                done = playing.pop(worker)
+                reply = worker.receive()
+                following = next(left, None)
+                if following is not None:
+                    playing[worker] = following
+                    worker.send(following)
+                yield done, reply
 
 
 def read_results(path: Path) -> Iterator[Outcome]:

@@ -15,14 +15,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Final
 
-from recio.adapters.postgres.database import (
-    SteppedTransaction,
-    blocking_session,
-    listen_statement,
-)
+from recio.adapters.postgres.database import listen_statement
 from recio.adapters.postgres.failures import CommitUnknown, DatabaseBroken, DatabaseUnavailable
 from recio.adapters.postgres.hints import Hints
 from recio.adapters.postgres.session import BlockingSession, Statement
+from recio.adapters.postgres.stepped import SteppedTransaction, blocking_session
 from recio.domain.errors import Broken
 from recio.ports import Notification
 from recio.simulation.loop import SimulatedLoop, SimulatedProcess

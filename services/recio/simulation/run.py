@@ -20,7 +20,7 @@ import psycopg
 
 from recio.adapters.kalshi.signing import RequestSigner
 from recio.adapters.postgres import config, status
-from recio.adapters.postgres.database import SteppedDatabase
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.domain.units import SECOND_US, USD_E6
 from recio.exchange_simulator.api.messages import Now, Request, Response
 from recio.exchange_simulator.core.state import Config

@@ -10,13 +10,14 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from recio.adapters.postgres.database import PostgresDatabase, SteppedDatabase
+from recio.adapters.postgres.database import PostgresDatabase
 from recio.adapters.postgres.failures import (
     CommitUnknown,
     DatabaseBroken,
     DatabaseRejected,
     DatabaseUnavailable,
 )
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.ports import Notification
 
 NUMBER = UUID("80853845-8c14-8675-9318-9b640133675b")

@@ -10,8 +10,8 @@ import pytest
 from recio import manifest
 from recio.adapters.postgres import config as configs
 from recio.adapters.postgres import status
-from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.adapters.postgres.switches import set_switch
 from recio.apps.active_trade_supervisor import app as stops
 from recio.apps.auto_entry_supervisor import app as entries

@@ -14,8 +14,8 @@ from recio.adapters.kalshi.budget import Budget
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.signing import RequestSigner
 from recio.adapters.kalshi.websocket import KalshiStream
-from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.adapters.price_feeds import bitstamp, coinbase, kraken
 from recio.adapters.price_feeds.feed import VenueFeed
 from recio.apps.btc_price_watchdog import app as prices

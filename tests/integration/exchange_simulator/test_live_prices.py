@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import msgspec
 
 from recio import manifest
-from recio.adapters.postgres.database import SteppedDatabase
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.adapters.price_feeds.feed import FeedTick
 from recio.domain.units import MINUTE_US, SECOND_US, USD_E6
 from recio.exchange_simulator import app

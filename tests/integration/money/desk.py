@@ -41,8 +41,8 @@ from recio.adapters.kalshi.model import (
 )
 from recio.adapters.kalshi.rest_orders import PreparedOrder
 from recio.adapters.postgres import config
-from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.apps.trade_executor.app import Executor
 from recio.domain.errors import NoAnswer
 from recio.domain.orders import OrderState

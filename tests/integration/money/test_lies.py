@@ -20,7 +20,7 @@ from tests.simulation.floor import Floor
 from tests.unit.exchange_simulator.builders import CLOSE_US, HIGH, LOW
 
 from recio.adapters.postgres import disputes
-from recio.adapters.postgres.database import SteppedDatabase
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.apps.kalshi_account_sync.doubts import AGREE
 from recio.domain.disputes import BOOKABLE, STANDS_FOR_S, Reason
 from recio.domain.intents import Source

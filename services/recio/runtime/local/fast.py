@@ -19,8 +19,8 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from recio.adapters.postgres.database import SteppedDatabase
 from recio.adapters.postgres.hints import Hints
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.domain.errors import Broken, Rejected
 from recio.domain.units import SECOND_US, as_datetime, format_scaled, format_time_us
 from recio.engine.snapshot import EARLY_US

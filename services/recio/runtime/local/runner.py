@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import uvloop
 
-from recio.adapters.postgres.database import SteppedDatabase
+from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.adapters.transport.client import HttpClient
 from recio.domain.errors import Broken, Rejected, Unavailable
 from recio.manifest import Scope
