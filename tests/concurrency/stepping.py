@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import psycopg
 
-from recio.adapters.postgres.database import _Context
+from recio.adapters.postgres.database import Adapters
 from recio.adapters.postgres.failures import CommitUnknown, DatabaseUnavailable
 from recio.adapters.postgres.session import Session, Statement
 from recio.domain.errors import RecioError
@@ -35,7 +35,7 @@ class Line(Session):
         self._connection = psycopg.Connection.connect(
             url,
             autocommit=True,
-            context=_Context(),
+            context=Adapters(),
             options="-c timezone=UTC",
         )
         super().__init__(self._connection.pgconn, self._connection)

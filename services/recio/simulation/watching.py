@@ -55,6 +55,7 @@ _SUMS: Final = (
 )
 # What an exit's trade still has for it of our own doing: bought less sold, less what its other exits
 # may yet sell. What a person sold past us does not count: reduce-only holds the exit to what is left.
+# A trade that a person opened past us is his fills.
 _DURABLE: Final = (
     "SELECT i.state::text, o.state::text, o.market_ticker, o.book_side::text, o.yes_price_e4, "
     "o.qty_e2, o.is_reduce_only, o.purpose::text, i.source, o.trade_id::text, "
@@ -62,7 +63,7 @@ _DURABLE: Final = (
     " WHERE l.account = o.account AND l.service = 'trade_executor'), 0), o.claimed_at, "
     "(SELECT coalesce(sum(CASE WHEN (f.book_side = 'bid') = (t.side = 'yes') THEN f.qty_e2 "
     "                     ELSE -f.qty_e2 END), 0) FROM trading.fills f "
-    "  WHERE f.trade_id = o.trade_id AND f.order_id IS NOT NULL) - "
+    "  WHERE f.trade_id = o.trade_id AND (f.order_id IS NOT NULL OR t.source = 'external')) - "
     "(SELECT coalesce(sum((CASE WHEN e.state IN ('executed', 'canceled', 'rejected', "
     "   'expired_unsent') THEN e.filled_qty_e2 ELSE e.qty_e2 END) - e.booked_qty_e2), 0) "
     "   FROM trading.orders e WHERE e.trade_id = o.trade_id AND e.purpose = 'exit' "
