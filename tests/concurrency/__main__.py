@@ -93,6 +93,7 @@ def _write(rows: dict[str, Any]) -> None:
         "command": "python -m tests.concurrency",
         "commit": commit,
         "pairs_tried": len(rows),
+        "pairs_left": len(pairs.every_pair()) - len(rows),
         **{name: sum(row[name] for row in rows.values()) for name in SUMMED},
         "violations": sum(sum(row["violations"].values()) for row in rows.values()),
         "pairs": [rows[name] for name in sorted(rows)],
