@@ -20,7 +20,6 @@ from recio.apps.kalshi_account_sync import booking
 from recio.apps.kalshi_account_sync.doubts import Doubts
 from recio.apps.kalshi_account_sync.losses import LossWatch
 from recio.apps.main_app import settings_view
-from recio.apps.trade_executor.app import Executor
 from recio.apps.trade_executor.resolving import found_outcome
 from recio.apps.trade_executor.sending import Outcome, Sender
 from recio.apps.trade_initiator.decide import decide
@@ -131,9 +130,12 @@ class NoGroup:
 
 def _sender(stage: Stage, port: SteppedPort, rest: type[Rest] = Rest) -> Sender:
     context = stage.context("trade_executor", port)
-    sender = Executor(context, "one", rest(stage))._sender  # type: ignore[arg-type]
-    sender._fuse = NoGroup()  # type: ignore[assignment]
-    return sender
+    return Sender(
+        context,
+        rest(stage),  # type: ignore[arg-type]
+        fuse=NoGroup(),  # type: ignore[arg-type]
+        heard=lambda _row, _outcome: None,
+    )
 
 
 def _send(order: str, rest: type[Rest] = Rest) -> Script:
