@@ -1,90 +1,77 @@
-"""Bugs planted in the running services: the same short day, and the invariants name each.
+"""Bugs planted in a copy of the product: the simulation finds them.
 
-A made-up history shows that a check can find a bug; these show that the run carries it there.
+All of them are hunted by ``python -m tests.simulation.planted``, which records what it found; here
+are the quickest few, and that the table and the record belong to today's sources.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
 
-import msgspec
 import pytest
-from tests.simulation.floor import CREATE, Floor, judge, short_day
-from tests.unit.exchange_simulator.builders import HIGH, LOW
+from tests.simulation.planted.__main__ import RESULT
+from tests.simulation.planted.bugs import BUGS, DIES
+from tests.simulation.planted.planting import ROOT, Garden, changed, hunt
 
-from recio.apps.trade_executor import app as executor
-from recio.apps.trade_executor import sending
-from recio.apps.trade_executor.resolving import Verdict
-from recio.domain import risk
-from recio.domain.account_config import Trading
-from recio.exchange_simulator.faults import ArmedFrame, ArmedRequest, FrameFault, RequestFault
+from recio.simulation.invariants import TABLE
 
-TIGHT = {"max_contracts_per_event": 15}
-
-
-async def _send_again(*_):
-    return Verdict.SEND_AGAIN
-
-
-def _allow(*_, **__):
-    return True
+QUICK = (
+    "the side is swapped on the way out",
+    "a position is added to itself",
+    "a fee is forgotten",
+    "the epoch of a claim is off by one",
+)
+SEEDS = 2
+WITHOUT_BUG = {14, 15, 17}
+"""Judged by other tests: sockets, real kills, the operator."""
 
 
-def _no_refusal(*_, **__):
-    return ()
+@pytest.fixture(scope="module")
+def garden(tmp_path_factory):
+    """A copy of the product."""
+    return Garden(tmp_path_factory.mktemp("planted"))
 
 
-def _other_side(request):
-    def swapped(row):
-        made = request(row)
-        return msgspec.structs.replace(made, book_side=made.book_side.opposite)
+@pytest.mark.parametrize("name", QUICK)
+def test_a_planted_bug_is_found_within_two_seeds(garden, name):
+    """What somebody could get wrong breaks the invariant that it should."""
+    (bug,) = (bug for bug in BUGS if bug.name == name)
 
-    return swapped
+    found = hunt(garden, bug, SEEDS)
 
-
-async def _cut_day(floor):
-    floor.faults.arm_request(ArmedRequest(RequestFault.CUT_AFTER, 2, **CREATE))
-    floor.faults.arm_frame(ArmedFrame(FrameFault.LOSE, 30))
-    await short_day(floor)
+    assert found is not None
+    assert {*found.breaks} & {*bug.breaks}, found.says
 
 
-async def _halted_day(floor):
-    await floor.scene.switch(Trading.HALTED)
-    await asyncio.sleep(1)
-    await floor.scene.propose(floor.scene.wish(market_ticker=LOW))
-    await floor.scene.propose(floor.scene.wish(market_ticker=HIGH, side="no", limit_price_e4=7_000))
-    await asyncio.sleep(240)
-    await judge(floor)
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_every_bug_fits_todays_sources(bug):
+    """The text that a bug changes stands once in its file, so that the table cannot rot."""
+    text = (ROOT / bug.file).read_text("utf-8")
+
+    assert changed(text, bug) != text
 
 
-BUGS = {
-    "what is in doubt is sent again without a look": (
-        "invariant 7: entry .* was sent again", _cut_day, {},
-        lambda patch: patch.setattr(executor, "resolve", _send_again),
-    ),
-    "the limits are not asked": (
-        "invariant 8: .* brings contracts in the event to 2000, at most 1500", short_day, TIGHT,
-        lambda patch: patch.setattr(risk, "check_entry", _no_refusal),
-    ),
-    "the side is swapped on the way out": (
-        "invariant 2: order .* left as", short_day, {},
-        lambda patch: patch.setattr(sending, "_request", _other_side(sending._request)),
-    ),
-    "the switch is not asked": (
-        "invariant 9: entry .* left at", _halted_day, {},
-        lambda patch: (
-            patch.setattr(risk, "allows", _allow), patch.setattr(sending, "allows", _allow)
-        ),
-    ),
-}  # fmt: skip
+def test_names_are_unique_and_there_are_thirty():
+    """A bug is asked for by its name."""
+    names = [bug.name for bug in BUGS]
+    assert len(set(names)) == len(names) >= 30
 
 
-@pytest.mark.parametrize("name", BUGS)
-def test_a_bug_in_a_running_service_is_found(module_database_url, monkeypatch, name):
-    """The history of the day breaks the invariant that the bug breaks."""
-    message, day, limits, plant = BUGS[name]
-    floor = Floor(module_database_url, **limits)
-    plant(monkeypatch)
+def test_every_judged_invariant_has_a_bug():
+    """A check that no bug breaks may check nothing."""
+    numbers = {number for bug in BUGS for number in bug.breaks} - {DIES}
+    assert numbers == {row.number for row in TABLE} - WITHOUT_BUG
 
-    with pytest.raises(AssertionError, match=message):
-        floor.play(lambda: day(floor))
+
+def test_the_record_tells_of_no_bug_that_was_missed():
+    """Thirty bugs at least were hunted, all were found, and each judged invariant broke of one."""
+    recorded = json.loads(RESULT.read_text("utf-8"))
+    rows = recorded["bugs"]
+
+    assert len(rows) >= 30
+    assert rows.keys() <= {bug.name for bug in BUGS}
+    assert [name for name, row in rows.items() if not (row["found"] and row["as expected"])] == []
+    # What breaks without a bug as well has found none.
+    assert rows.keys().isdisjoint(recorded["control"]["broken"])
+    broken = {name for row in rows.values() for name in row["broken"]}
+    assert broken >= {f"invariant {row.number}" for row in TABLE if row.number not in WITHOUT_BUG}

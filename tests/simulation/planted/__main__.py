@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.simulation.planted.bugs import BUGS, DIES, ELSEWHERE, Bug
 from tests.simulation.planted.planting import ROOT, Found, Garden, hunt, plan_of, played
 
@@ -59,6 +60,8 @@ def _control(garden: Garden, seeds: int, hunted: dict[str, Any]) -> dict[str, An
         for bug in BUGS
         if hunted.get(bug.name, {}).get("found") and (bug.script or bug.faults or bug.speed)
     ]
+    # Several bugs may have been found by one plan.
+    finders = list({msgspec.json.encode(plan): (name, plan) for name, plan in finders}.values())
     plans = [*finders, *((f"seed {seed}", plan_of(None, seed)) for seed in range(1, seeds + 1))]
     broken: dict[str, list[str]] = {}
     with garden.planted(None) as worker:

@@ -83,6 +83,10 @@ FAST: Final[tuple[AnyAct, ...]] = (
     enter(310, SOUTH, HIGH),
     leave(320, SOUTH),
     enter(335, SOUTH, QUARTER),
+    enter(700, NORTH, LOW),
+    leave(715, NORTH, by_person=True),
+    enter(735, NORTH, QUARTER),
+    enter(745, NORTH, HIGH),
 )
 FLEET: Final[tuple[AnyAct, ...]] = (
     enter(300, NORTH, LOW, 1_000),
