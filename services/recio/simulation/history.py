@@ -146,6 +146,8 @@ class Sent:
     is_reduce_only: bool = False
     is_foreign: bool = False
     """Sent by hand, past our services."""
+    signed_us: int | None = None
+    """Wall time in its signature, by its sender's clock; the exchange goes by it. None: as it left."""
     durable: Durable = Durable()
 
 

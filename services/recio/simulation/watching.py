@@ -135,6 +135,7 @@ class Watch:
         is_create = asked.method == "POST" and asked.path.endswith(CREATE_PATH)
         if is_create:
             terms = _terms(msgspec.json.decode(asked.body))
+            terms["signed_us"] = _signed_us(asked)
             if not terms["is_foreign"]:
                 terms["durable"] = await self._durable(terms["client_order_id"])
         is_cancel = asked.method == "DELETE" and CREATE_PATH in asked.path
@@ -256,6 +257,11 @@ class Watch:
 def postings_of(rows: list[tuple[Any, ...]]) -> tuple[Posting, ...]:
     """Return the rows of ``POSTINGS`` as values."""
     return tuple(Posting(**dict(zip(Posting.__slots__, row, strict=True))) for row in rows)
+
+
+def _signed_us(asked: Request) -> int | None:
+    stamp = asked.headers.get("kalshi-access-timestamp")
+    return None if stamp is None else int(stamp) * 1_000
 
 
 def _route(gateway: Gateway, asked: Request) -> Route | None:

@@ -89,7 +89,7 @@ Answer = Callable[["ScriptedExchange", PreparedOrder], Awaitable[OrderReply]]
 class ScriptedExchange:
     """Answers creates as told, keeps what it accepted for ever, and shows it ``lag_us`` later.
 
-    ``wire`` holds the client order id of every create whose first byte left. What arrives with a
+    ``wire`` holds the client order id of every create whose first byte left, ``sent_us`` when. What arrives with a
     dead signature or a used id is refused, as at the real exchange.
     """
 
@@ -103,6 +103,8 @@ class ScriptedExchange:
         self.shown_from: dict[str, int] = {}
         self.script: deque[Answer] = deque()
         self.wire: list[str] = []
+        self.sent_us: list[int] = []
+        self.future_us = 0
         self.canceled: list[str] = []
         self.groups: dict[str, OrderGroup] = {}
         self.budget = Budget(clock)
@@ -130,6 +132,7 @@ class ScriptedExchange:
     async def submit(self, prepared: PreparedOrder) -> OrderReply:
         """Do what the script says next; without one: accept and fill."""
         self.point("before the wire")
+        self.sent_us.append(self.clock.wall_us())
         answer = self.script.popleft() if self.script else fill()
         reply = await answer(self, prepared)
         self.point("after the wire")
@@ -193,7 +196,7 @@ class ScriptedExchange:
     async def as_of_us(self) -> int:
         """Return how old reads are."""
         self.point("as of")
-        return self.clock.market_us() - self.lag_us
+        return self.clock.market_us() - self.lag_us + self.future_us
 
     # Account and fuse.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from tests.integration.money.desk import (
@@ -156,6 +156,30 @@ def test_an_exit_is_sent_again_as_often_as_it_is_lost(desk):
     assert desk.play(script) == ("executed", 1000)
     assert len(desk.exchange.wire) == 6
     assert len(desk.exchange.orders_by_id) == 1
+    gaps_us = [later - one for one, later in pairwise(desk.exchange.sent_us)]
+    # Each claim has a signature of its own, that must be dead before the next one is made.
+    assert min(gaps_us) >= 10_000_000
+
+
+def test_reads_that_claim_to_be_of_the_future_prove_nothing(desk):
+    """Who says that he sees tomorrow does not show that an order is absent today."""
+
+    async def script():
+        desk.exchange.script.append(lose(is_accepted=True, filled_e2=1000))
+        desk.exchange.lag_us, desk.exchange.future_us = 40_000_000, 3_600_000_000
+        order_id = await leaving(desk)
+        desk.process()
+        await asyncio.sleep(30)
+        doubted = await desk.state(order_id)
+        desk.exchange.lag_us = desk.exchange.future_us = 0
+        await asyncio.sleep(30)
+        return order_id, doubted, await desk.outcome(order_id)
+
+    order_id, doubted, outcome = desk.play(script)
+
+    assert doubted is OrderState.UNKNOWN
+    assert outcome == ("executed", 1000)
+    assert sent_once(desk, order_id)
 
 
 def test_an_exit_that_is_too_late_is_not_sent_again(desk):

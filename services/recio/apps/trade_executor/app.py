@@ -215,7 +215,10 @@ class Executor:
         if outcome is Verdict.NOT_KNOWN_YET:
             return False
         self._context.log.info("exit %s never arrived", row.order.order_id)
-        return await self._sender.send(row, epoch) is not OrderState.UNKNOWN
+        if await self._sender.send(row, epoch) is OrderState.UNKNOWN:
+            # In doubt again, by a claim of its own: this row knows only the one before.
+            await self._context.clock.sleep_wall(RESOLVE_SECONDS)
+        return True
 
     async def _record_end(self, row: OrderRow, outcome: Outcome) -> None:
         # While the database is away nothing can be written: its return reconciles.

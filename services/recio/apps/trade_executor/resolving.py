@@ -23,6 +23,8 @@ from recio.ports import Clock
 
 LOOK_BACK_US = 60 * SECOND_US
 SIGNATURE_DEAD_US = 10 * SECOND_US
+FUTURE_US = 60 * SECOND_US
+"""How far the exchange's clock may be ahead of ours, as account sync takes it."""
 RESTING = "resting"
 
 
@@ -82,5 +84,8 @@ async def _is_absent(rest: KalshiRest, clock: Clock, row: OrderRow) -> bool:
     # so the moment lies at the same share of what has passed on either.
     passed_us = max(clock.market_us() - claimed_us, 0)
     dead_us = claimed_us + passed_us * SIGNATURE_DEAD_US // wall_passed_us
-    # Only a listing that is as of later than that proves anything, so it is read once more.
-    return await rest.as_of_us() > dead_us and await _find(rest, row) is None
+    # Only a listing that is as of later than that proves anything, so it is read once more; one that
+    # says it is of the future proves nothing.
+    as_of_us = await rest.as_of_us()
+    is_of_after = dead_us < as_of_us <= clock.market_us() + FUTURE_US
+    return is_of_after and await _find(rest, row) is None

@@ -84,17 +84,10 @@ async def _leave(
     trade, facts = ground.trade, ground.market
     if trade is None or trade.account != intent.account:
         return (f"no trade {intent.trade_id} in account {intent.account}",)
-    if trade.state in FINAL or trade.state is TradeState.EXPIRED:
-        return (f"trade {trade.number} is {trade.state.value}: nothing to close",)
-    if (intent.market_ticker, intent.side) != (trade.market_ticker, trade.side):
-        return (
-            f"trade {trade.number} is {trade.side} of {trade.market_ticker}, not what is named",
-        )
     if facts is None:
         return (f"the exchange has told nothing of market {trade.market_ticker}",)
-    if now_us >= facts.close_us:
-        # The trade is about to expire: whoever folds it has not seen the close yet.
-        return (NOT_OPEN,)
+    if reason := _not_to_close(intent, trade, facts, now_us):
+        return (reason,)
     free_e2 = ground.free_qty_e2
     refusals = risk.check_exit(intent, switch=ground.switch, now_us=now_us, free_qty_e2=free_e2)
     if refusals:
@@ -103,6 +96,16 @@ async def _leave(
     order = _new_order(intent, trade, facts, qty_e2=qty_e2, reserve=0, now_us=now_us)
     await _insert_order(tx, order, intent, trade, facts)
     return ()
+
+
+def _not_to_close(intent: Intent, trade: Trade, facts: MarketFacts, now_us: int) -> str:
+    """Return why a trade cannot be closed by this wish; empty if it can."""
+    if trade.state in FINAL or trade.state is TradeState.EXPIRED:
+        return f"trade {trade.number} is {trade.state.value}: nothing to close"
+    if (intent.market_ticker, intent.side) != (trade.market_ticker, trade.side):
+        return f"trade {trade.number} is {trade.side} of {trade.market_ticker}, not what is named"
+    # A trade that is about to expire: whoever folds it has not seen the close yet.
+    return NOT_OPEN if now_us >= facts.close_us else ""
 
 
 def _market(intent: Intent, facts: MarketFacts, now_us: int) -> tuple[str, ...]:
