@@ -76,6 +76,9 @@ BAD = {
         2, ENTRY, history(sent=(sent_entry(durable=durable(order_state="created")),)),
     ),
     "the side is swapped on the way out": (2, ENTRY, history(sent=(sent_entry(book_side="ask"),))),
+    "wire and row agree on the wrong side": (
+        2, "entry", history(orders=_last_orders(book_side="ask")),
+    ),
     "the exit forgets that it may only reduce": (
         2, EXIT, history(sent=(sent_entry(), sent_exit(is_reduce_only=False))),
     ),

@@ -28,7 +28,7 @@ from recio.simulation.history import (
     VenueOrder,
 )
 from recio.simulation.in_time import IN_DOUBT, held_breakers, long_doubts, long_waits, sent_late
-from recio.simulation.over_all import entries_of, results, unbooked_e2, worst_usd_e6
+from recio.simulation.over_all import entries_of, results, unbooked_e2, worst_usd_e6, wrong_sides
 
 Found = list[str]
 SIGNATURE_DEAD_US: Final = 10_000_000
@@ -110,7 +110,7 @@ def invariant_02_no_order_without_a_durable_intent(history: History) -> Found:
         if held.order_state and terms != said:
             found.append(f"order {sent.client_order_id} left as {said}, its row says {terms}")
     seen = {one.client_order_id for one in history.sent}
-    return found + [
+    return [*found, *wrong_sides(history)] + [
         f"exchange order {one.order_id} ({one.client_order_id}) was sent by nobody"
         for one in history.venue.orders
         if one.client_order_id not in seen
@@ -271,11 +271,10 @@ def _sent_again(history: History) -> Iterator[str]:
         before[sent.client_order_id] = sent
         if first is None:
             continue
+        signed_us = first.signed_us or first.wall_us
         if sent.durable.purpose == "entry":
             yield f"entry {sent.client_order_id} was sent again at {sent.at_us}"
-            continue
-        signed_us = first.wall_us if first.signed_us is None else first.signed_us
-        if sent.wall_us - signed_us < SIGNATURE_DEAD_US - slack_us:
+        elif sent.wall_us - signed_us < SIGNATURE_DEAD_US - slack_us:
             yield (
                 f"exit {sent.client_order_id} was sent again {sent.wall_us - signed_us} us after "
                 "the first was signed, which could still arrive"

@@ -20,10 +20,13 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+from recio.domain.errors import Broken
 from recio.runtime.stepped import Deadlock, SteppedLoop
 
 T = TypeVar("T")
 _PRUNE_TASKS: Final = 256
+MOST_STEPS: Final = 2_000_000
+"""An hour takes some ten thousand; what takes so many will never end."""
 
 
 class SimulatedProcess:
@@ -167,6 +170,9 @@ class SimulatedLoop(SteppedLoop):
             if not handle._cancelled:  # noqa: SLF001
                 handle._run()  # noqa: SLF001
                 self.steps += 1
+                if self.steps > MOST_STEPS:
+                    self._failure = Broken(f"no end after {MOST_STEPS} steps: something spins")
+                    self._is_stopping = True
 
     def _advance(self) -> None:
         due = self._due

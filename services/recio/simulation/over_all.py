@@ -93,3 +93,13 @@ class _Stakes:
         first, last = bisect_left(self._at_us, at_us), bisect_right(self._at_us, at_us)
         stakes = [_stake(one) for one in self._samples[max(first - 1, 0) : last]] or [(0, 0)]
         return min(cost for cost, _ in stakes), min(trades for _, trades in stakes)
+
+
+def wrong_sides(history: History) -> Iterator[str]:
+    """An entry buys its trade's side, an exit sells it; wire and row could agree on the other."""
+    side_of = {one.trade_id: one.side for one in history.trades}
+    for one in history.orders:
+        side = side_of.get(one.trade_id)
+        is_bid = (side == "yes") == (one.purpose == "entry")
+        if side is not None and (one.book_side == "bid") != is_bid:
+            yield f"{one.purpose} {one.order_id} is a {one.book_side} for a trade of {side}"

@@ -206,7 +206,7 @@ def test_from_the_opening_bell_to_results(play, database_url):
 
     scene = play(scenario)
     (history,) = scene.of(PriceHistory)
-    assert len(history.minutes) == 60
+    assert len(history.minutes) == 360
     updates = scene.of(PriceUpdate)
     assert updates[-1].gap_count == 0
     assert updates[-1].index_usd_e6 is not None

@@ -6,12 +6,14 @@ Market time and wall time run evenly but are years apart, as in a recording.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from tests.integration.money.scene import (
     START_US,
     WALL_START_US,
@@ -448,6 +450,7 @@ class Process:
 
     def __init__(self, desk: Desk, *, point: Point | None) -> None:
         self._port = desk.login(desk.scene.account)
+        self._owner = desk.scene.owner
         self._point = point
         self.is_dead = False
         database: Database = desk.seen_by_process(self._port)
@@ -487,7 +490,22 @@ class Process:
         for task in (*self.tasks, *self.executor._busy.values()):
             task.cancel()
         await asyncio.sleep(0)
+        session = self._port._session
+        pid = session.backend_pid if session is not None and session.is_open else None
         await self._port.close()
+        if pid is not None:
+            _await_end(self._owner, pid)
+
+
+def _await_end(owner: Any, pid: int) -> None:
+    """Wait, in real time, until the server knows that a client is gone: virtual time outruns it."""
+    with psycopg.connect(owner._dsn, autocommit=True) as connection:
+        for _ in range(5_000):
+            found = connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,))
+            if not found.fetchall():
+                return
+            time.sleep(0.001)
+    raise AssertionError(f"PostgreSQL still shows the closed connection {pid}")
 
 
 class Killed(Exception):

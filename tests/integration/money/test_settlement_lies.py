@@ -99,9 +99,9 @@ async def _ends_right(desk):
 
 
 @pytest.mark.parametrize(("name", "row", "reason"), BEFORE_CLOSE, ids=[r[0] for r in BEFORE_CLOSE])
-def test_a_settlement_that_cannot_be_yet(module_database_url, name, row, reason):
+def test_a_settlement_that_cannot_be_yet(database_url, name, row, reason):
     """Before the close nothing is settled, whatever is told; exits go on, the truth is booked later."""
-    desk = Desk(module_database_url)
+    desk = Desk(database_url)
 
     async def script():
         await _bought(desk)
@@ -118,9 +118,9 @@ def test_a_settlement_that_cannot_be_yet(module_database_url, name, row, reason)
 
 
 @pytest.mark.parametrize(("name", "lie", "reason"), AFTER_CLOSE, ids=[r[0] for r in AFTER_CLOSE])
-def test_a_settlement_that_pays_what_it_cannot(module_database_url, name, lie, reason):
+def test_a_settlement_that_pays_what_it_cannot(database_url, name, lie, reason):
     """Held, by name; the true settlement is booked when it is told, and the trade ends by it."""
-    desk = Desk(module_database_url)
+    desk = Desk(database_url)
 
     def edit(rows):
         ours = [row for row in rows if row["ticker"] == LOW]
@@ -143,9 +143,9 @@ def test_a_settlement_that_pays_what_it_cannot(module_database_url, name, lie, r
     desk.floor.play(script)
 
 
-def test_a_settlement_that_is_told_again_with_other_figures(module_database_url):
+def test_a_settlement_that_is_told_again_with_other_figures(database_url):
     """The first one stays booked."""
-    desk = Desk(module_database_url)
+    desk = Desk(database_url)
 
     async def script():
         await _bought(desk)
@@ -160,9 +160,9 @@ def test_a_settlement_that_is_told_again_with_other_figures(module_database_url)
     desk.floor.play(script)
 
 
-def test_a_fill_of_a_market_that_is_settled(module_database_url):
+def test_a_fill_of_a_market_that_is_settled(database_url):
     """Its settlement would have paid for it: it is not booked, and no trade is opened again."""
-    desk = Desk(module_database_url)
+    desk = Desk(database_url)
 
     async def script():
         await _bought(desk)

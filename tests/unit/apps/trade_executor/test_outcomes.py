@@ -95,7 +95,7 @@ def test_a_used_id_is_no_rejection():
 def test_what_is_sent_is_what_was_decided():
     """Ticker, side, price, size and id are the order's; everything goes off the book on a pause."""
     exit_row = row(purpose="exit", is_reduce_only=True, book_side=BookSide.ASK)
-    request = sending._request(exit_row)
+    request = sending._request(exit_row, None)
 
     assert (request.ticker, request.book_side) == (ORDER.market_ticker, BookSide.ASK)
     assert (request.qty_e2, request.yes_price_e4) == (1000, 9600)
@@ -104,6 +104,8 @@ def test_what_is_sent_is_what_was_decided():
     assert request.is_reduce_only
     assert request.is_canceled_on_pause
     assert request.exchange_index == 2
+    assert request.order_group_id is None
+    assert sending._request(row(), "fuse").order_group_id == "fuse"
 
 
 @given(st.integers(0, 1000), st.sampled_from(["resting", "canceled", "executed"]))
