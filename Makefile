@@ -131,7 +131,7 @@ apt-cluster: ## Install those that the cluster from source packages needs
 .PHONY: lock
 lock: dev ## Resolve pyproject.toml anew into the lock files (UPGRADE=1 for newer versions)
 	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) --all-extras -o requirements-dev.lock pyproject.toml
-	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) --extra local -o requirements.lock pyproject.toml
+	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) --extra local --extra research -o requirements.lock pyproject.toml
 	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) -c requirements-dev.lock --extra operator \
 		-o requirements-image.lock pyproject.toml
 	@.venv/bin/uv pip compile --quiet $(LOCK_OPTIONS) -c requirements-dev.lock --group build \

@@ -27,7 +27,7 @@ from recio.adapters.kalshi.stream import LIFECYCLE, ORDER_BOOK, TICKER, Subscrip
 from recio.adapters.kalshi.websocket import KalshiStream
 from recio.adapters.postgres import market_history
 from recio.apps.kalshi_api_watchdog.listing import Listing, LiveEvent
-from recio.apps.kalshi_api_watchdog.quotes import EventQuotes
+from recio.engine.quotes import EventQuotes
 from recio.domain.book import OrderBook
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import EventMarkets, ExchangeStatus, MarketQuote, Message

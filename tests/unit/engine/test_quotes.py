@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recio.apps.kalshi_api_watchdog.quotes import EventQuotes
+from recio.engine.quotes import EventQuotes
 from recio.domain.book import OrderBook
 
 NOW = 1_780_000_000_000_000

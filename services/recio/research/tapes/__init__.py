@@ -1,0 +1,1 @@
+"""Sources of tapes, one module each."""
