@@ -17,7 +17,8 @@ from recio.simulation.plan import AnyAct
 DIES = 0
 """Stands in ``breaks`` for the end of a service."""
 
-GATE = "services/recio/apps/trade_initiator/decide.py"
+DECIDING = "services/recio/apps/trade_initiator/decide.py"
+GATE = "services/recio/engine/gate.py"
 GATE_ROWS = "services/recio/adapters/postgres/gate.py"
 RISK = "services/recio/domain/risk.py"
 SENDING = "services/recio/apps/trade_executor/sending.py"
@@ -525,7 +526,7 @@ BOOK_BUGS = (
     Bug(
         name="the gate reads the machine's clock",
         breaks=(16,),
-        file=GATE,
+        file=DECIDING,
         old="    now_us = clock.market_us()\n",
         new="    import time\n    now_us = clock.market_us() + time.time_ns() // 1000 % 1000\n",
         is_repeated=True,

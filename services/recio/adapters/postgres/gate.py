@@ -12,8 +12,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from recio.adapters.postgres import config as configs
 from recio.adapters.postgres import intents, switches, trades
 from recio.adapters.postgres.orders import MAY_BRING_FILLS, UNBOOKED_E2
@@ -23,24 +21,14 @@ from recio.domain.intents import Intent
 from recio.domain.messages import MarketInfo, PriceRange
 from recio.domain.orders import BookSide, Order
 from recio.domain.risk import Exposure, FleetTotals, Held, InFlight
-from recio.domain.switches import Effective, effective
+from recio.domain.switches import effective
 from recio.domain.tickers import new_york_day_start_us
 from recio.domain.trade_book import opening_side
-from recio.domain.trades import Trade
 from recio.domain.units import MINUTE_US, as_datetime, time_us
+from recio.engine.gate import EntryGround, ExitGround, MarketFacts
 from recio.ports import Query, Transaction
 
 _Rows = list[tuple[Any, ...]]
-
-
-class MarketFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate must know of a market; taken from ``market.markets``, never from the intent."""
-
-    info: MarketInfo
-    event_ticker: str
-    symbol: str
-    open_us: int
-    close_us: int
 
 
 async def lock_account(tx: Transaction, account: str) -> str | None:
@@ -51,27 +39,6 @@ async def lock_account(tx: Transaction, account: str) -> str | None:
         account,
     )
     return None if row is None else str(row[0])
-
-
-class EntryGround(msgspec.Struct, frozen=True, kw_only=True):
-    """What an entry is decided on; ``trade_number`` is the next one of the account."""
-
-    switch: Effective
-    market: MarketFacts | None
-    config: AccountConfig | InvalidValue
-    exposure: Exposure
-    fleet: FleetTotals | None
-    live: list[Trade]
-    trade_number: int
-
-
-class ExitGround(msgspec.Struct, frozen=True, kw_only=True):
-    """What an exit is decided on; ``free_qty_e2`` is what can still be sold of its trade."""
-
-    switch: Effective
-    market: MarketFacts | None
-    trade: Trade | None
-    free_qty_e2: int
 
 
 async def entry_ground(

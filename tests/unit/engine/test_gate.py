@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recio.apps.trade_initiator.decide import is_on_grid
 from recio.domain.messages import PriceRange
+from recio.engine.gate import is_on_grid
 
 CENTS = (PriceRange(100, 9900, 100),)
 TAPERED = (PriceRange(10, 1000, 10), PriceRange(1000, 9000, 100), PriceRange(9000, 9990, 10))
