@@ -27,11 +27,11 @@ from recio.adapters.kalshi.stream import LIFECYCLE, ORDER_BOOK, TICKER, Subscrip
 from recio.adapters.kalshi.websocket import KalshiStream
 from recio.adapters.postgres import market_history
 from recio.apps.kalshi_api_watchdog.listing import Listing, LiveEvent
-from recio.engine.quotes import EventQuotes
 from recio.domain.book import OrderBook
 from recio.domain.errors import Rejected, Unavailable
 from recio.domain.messages import EventMarkets, ExchangeStatus, MarketQuote, Message
 from recio.domain.units import MINUTE_US, SECOND_US
+from recio.engine.quotes import EventQuotes
 from recio.ports import Clock, Transaction
 from recio.runtime.service import Readiness, Service, ServiceContext
 from recio.runtime.settings import load
