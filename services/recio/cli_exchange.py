@@ -19,6 +19,7 @@ from recio.adapters.postgres.database import PostgresDatabase
 from recio.domain.errors import InvalidValue
 from recio.domain.units import parse_time_us
 from recio.exchange_simulator.app import DEFAULT_DOLLARS, ExchangeSettings, Standalone, serve
+from recio.exchange_simulator.world.regimes import RECORDED, REGIMES
 from recio.ports import Clock
 from recio.runtime import json_log
 from recio.runtime.clock import SPEED_MOST, AcceleratedClock, MarketTime, monotonic_ns
@@ -28,6 +29,7 @@ EXAMPLES: Final = """examples:
   recio exchange --port 8014 --key-out key.pem
   recio exchange --port 8014 --control-port 8015 --key-out key.pem --speed 10
   recio exchange --recording 26MAY130915-15 --port 0
+  recio exchange --regime thin                        a tenth of the depth, wide quotes
 """
 PORT: Final = 8014
 
@@ -42,8 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--balance-dollars", type=int, default=DEFAULT_DOLLARS, metavar="N")
     parser.add_argument("--start", metavar="TIME", help="market time, RFC 3339")
     parser.add_argument("--recording", default="", metavar="MARKET", help="a recorded market")
+    parser.add_argument("--regime", choices=[*REGIMES], default=RECORDED.name, help=_regimes())
     parser.add_argument("--speed", type=int, default=1, help=f"1 to {SPEED_MOST}")
     parser.add_argument("--database-url", help="keep accounts, orders and markets there")
+
+
+def _regimes() -> str:
+    told = "; ".join(f"{one.name}: {one.summary}" for one in REGIMES.values())
+    return f"kind of market ({told})"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,7 +88,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
 def options(arguments: argparse.Namespace) -> Standalone:
     """Return the options as the exchange takes them."""
     start_us = parse_time_us(arguments.start) if arguments.start else 0
-    own = ExchangeSettings(recording=arguments.recording, start_us=start_us)
+    own = ExchangeSettings(
+        recording=arguments.recording, start_us=start_us, regime=arguments.regime
+    )
     return Standalone(
         port=arguments.port,
         control_port=arguments.control_port,

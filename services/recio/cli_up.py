@@ -16,6 +16,7 @@ from recio.apps.main_app.users import ensure_admin
 from recio.domain.account_config import Topology
 from recio.domain.errors import InvalidValue
 from recio.domain.units import format_time_us, parse_time_us
+from recio.exchange_simulator.world.regimes import RECORDED, REGIMES
 from recio.runtime.clock import SPEED_MOST, wall_us
 from recio.runtime.local.options import (
     EXAMPLE_FILE,
@@ -31,6 +32,7 @@ EXAMPLES: Final = """examples:
   recio up --fresh --start 2024-03-04T14:48:00Z   another hour of the recording, a new account
   recio up --recording 26MAY130915-15          the recorded 15-minute market to its settlement
   recio up --fast 24h                          a day, stepped, as fast as it goes, then stop
+  recio up --fresh --regime jumpy              a market that jumps, with wider quotes
   recio up --live-prices                       real prices of now instead of the recording
   recio up --accounts 3 --topology Pooled      three accounts in one process
 """
@@ -51,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=RECORDING_DEFAULT,
         metavar="MARKET",
         help="play a recorded 15-minute market",
+    )
+    parser.add_argument(
+        "--regime",
+        choices=[*REGIMES],
+        help="kind of market at a fresh start (recorded): "
+        + "; ".join(f"{one.name}: {one.summary}" for one in REGIMES.values()),
     )
     parser.add_argument("--live-prices", action="store_true", help="prices of the venues, now")
     parser.add_argument("--accounts", type=int, default=1, metavar="N", help="number of accounts")
@@ -94,6 +102,8 @@ def options(arguments: argparse.Namespace) -> UpOptions:
         raise InvalidValue("--live-prices: real prices come at their own pace, from now on only")
     if arguments.live_prices and arguments.start:
         raise InvalidValue("--start: live prices have one time, the present")
+    if arguments.recording and arguments.regime not in {None, RECORDED.name}:
+        raise InvalidValue("--regime: a recorded market is what it was")
     return UpOptions(
         state=arguments.state,
         account_file=arguments.account_file,
@@ -104,6 +114,7 @@ def options(arguments: argparse.Namespace) -> UpOptions:
         is_fresh=arguments.fresh,
         is_live=arguments.live_prices,
         recording=arguments.recording,
+        regime=arguments.regime,
         fast_seconds=period_seconds(arguments.fast) if arguments.fast else None,
         database_url=arguments.database_url,
         redis_url=arguments.redis_url,

@@ -23,7 +23,7 @@ import msgspec
 import uvicorn
 
 from recio.data.minutes import Ohlc
-from recio.domain.errors import Broken
+from recio.domain.errors import Broken, InvalidValue
 from recio.domain.units import CENT_E6, HOUR_US, MINUTE_US, SECOND_US
 from recio.exchange_simulator.api.admin import Token
 from recio.exchange_simulator.api.messages import Request, Response
@@ -42,6 +42,7 @@ from recio.exchange_simulator.world import (
     attach,
 )
 from recio.exchange_simulator.world.live import LivePrices
+from recio.exchange_simulator.world.regimes import RECORDED, regime_of
 from recio.ports import Clock, Database, Ids
 from recio.runtime import settings
 from recio.runtime.service import Readiness, Service, ServiceContext
@@ -61,7 +62,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     stepped run does without. ``control_port`` 0: no fault injection. ``house_save_seconds`` is how
     long anonymous activity alone may wait for its save, in market time (0: 5, or 60 in a run that
     is not fine). ``read_lag_ms`` is how old portfolio reads are. ``tier`` sets the token buckets of
-    new accounts.
+    new accounts. ``regime`` is what kind of market is simulated (world/regimes.py); a recorded market
+    is what it was.
     """
 
     recording: str = ""
@@ -69,6 +71,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     start_us: int = 0
     seed: int = 0
     is_live: bool = False
+    regime: str = RECORDED.name
     is_fine: bool = True
     control_port: int = 0
     house_save_seconds: int = 0
@@ -83,8 +86,15 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     def source(self) -> Source:
         """Return what the world plays."""
         if self.recording:
+            if regime_of(self.regime) is not RECORDED:
+                raise InvalidValue(f"regime {self.regime}: a recorded market is what it was")
             return RecordingSource(self.recording)
-        return MinutesSource(name=self.minutes, start_us=self.start_us or None, seed=self.seed)
+        return MinutesSource(
+            name=self.minutes,
+            start_us=self.start_us or None,
+            seed=self.seed,
+            regime=self.regime,
+        )
 
     def house_save_us(self) -> int:
         """Return how long anonymous activity alone may wait for its save."""
@@ -161,7 +171,9 @@ def build(context: ServiceContext) -> Service:
 
 def _live_service(context: ServiceContext, own: ExchangeSettings) -> Service:
     prices = LivePrices()
-    simulator = _simulator(context, own, LiveSource(prices, context.clock.market_us()))
+    simulator = _simulator(
+        context, own, LiveSource(prices, context.clock.market_us(), own.seed, own.regime)
+    )
     service = service_of(simulator, control_port=own.control_port)
 
     async def recover() -> None:

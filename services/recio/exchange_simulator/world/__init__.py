@@ -21,6 +21,7 @@ from recio.exchange_simulator.world.listings import is_paused
 from recio.exchange_simulator.world.live import LivePrices
 from recio.exchange_simulator.world.prices import Prices, SimulatedPrices
 from recio.exchange_simulator.world.recording import RecordedWorld
+from recio.exchange_simulator.world.regimes import RECORDED, RegimeMinutes, regime_of
 from recio.exchange_simulator.world.repeating import RepeatedMinutes
 from recio.exchange_simulator.world.simulated import SimulatedWorld
 from recio.ports import Clock
@@ -46,12 +47,13 @@ class Driver(Protocol):
 class MinutesSource:
     """Recorded minutes, again and again: the default world.
 
-    ``start_us`` None is the recording's default start.
+    ``start_us`` None is the recording's default start; ``regime`` is one of ``regimes.REGIMES``.
     """
 
     name: str = "2024q3"
     start_us: int | None = None
     seed: int = 0
+    regime: str = RECORDED.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,15 @@ class RecordingSource:
 
 @dataclass(frozen=True, slots=True)
 class LiveSource:
-    """Prices that somebody tells (``LivePrices.tell``); ``start_us`` is the wall time at the start."""
+    """Prices that somebody tells (``LivePrices.tell``); ``start_us`` is the wall time at the start.
+
+    ``regime`` concerns the makers only.
+    """
 
     prices: LivePrices
     start_us: int
     seed: int = 0
+    regime: str = RECORDED.name
 
 
 Source = MinutesSource | RecordingSource | LiveSource
@@ -122,12 +128,12 @@ def attach(exchange: Exchange, source: Source, *, is_fine: bool = True) -> World
     a stepped run wants.
 
     Raises:
-        InvalidValue: no such recording, or a start outside of it.
+        InvalidValue: no such recording or regime, or a start outside of it.
     """
     if isinstance(source, RecordingSource):
         return World(_recorded(exchange, source, is_fine=is_fine))
     if isinstance(source, LiveSource):
-        return _simulated(exchange, source.prices, source.start_us, source.seed, is_fine=is_fine)
+        return _simulated(exchange, source.prices, source.start_us, source, is_fine=is_fine)
     if source.name not in DEFAULT_STARTS:
         raise InvalidValue(
             f"no minutes are called {source.name!r}; there are {', '.join(DEFAULT_STARTS)}"
@@ -137,8 +143,11 @@ def attach(exchange: Exchange, source: Source, *, is_fine: bool = True) -> World
     if start_us is None:
         start_us = parse_time_us(DEFAULT_STARTS[source.name])
     _check_start(recorded, start_us)
-    prices = SimulatedPrices(RepeatedMinutes(recorded), seed=source.seed)
-    return _simulated(exchange, prices, start_us, source.seed, is_fine=is_fine)
+    minutes_played = RegimeMinutes(
+        RepeatedMinutes(recorded), regime_of(source.regime), seed=source.seed
+    )
+    prices = SimulatedPrices(minutes_played, seed=source.seed)
+    return _simulated(exchange, prices, start_us, source, is_fine=is_fine)
 
 
 def recordings() -> tuple[str, ...]:
@@ -147,9 +156,19 @@ def recordings() -> tuple[str, ...]:
 
 
 def _simulated(
-    exchange: Exchange, prices: Prices, start_us: int, seed: int, *, is_fine: bool
+    exchange: Exchange,
+    prices: Prices,
+    start_us: int,
+    source: MinutesSource | LiveSource,
+    *,
+    is_fine: bool,
 ) -> World:
-    return World(SimulatedWorld(exchange, prices, start_us=start_us, seed=seed, is_fine=is_fine))
+    regime = regime_of(source.regime)
+    return World(
+        SimulatedWorld(
+            exchange, prices, start_us=start_us, seed=source.seed, is_fine=is_fine, regime=regime
+        )
+    )
 
 
 def _recorded(exchange: Exchange, source: RecordingSource, *, is_fine: bool) -> RecordedWorld:

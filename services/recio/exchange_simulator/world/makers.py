@@ -36,6 +36,7 @@ from typing import Final
 from recio.domain.units import CONTRACT_E2
 from recio.exchange_simulator.world.belief import FAR_DEVIATIONS, mixture_cdf
 from recio.exchange_simulator.world.chance import Wander, draw_bytes, quantile_table
+from recio.exchange_simulator.world.regimes import RECORDED, Regime
 
 Levels = dict[int, int]
 """Price on that side's own scale (1e-4 dollar) -> quantity (1e-2 contract)."""
@@ -117,17 +118,21 @@ class Quotes:
     """
 
     __slots__ = (
-        "_digest", "_drawn_second", "_error", "_grid", "_key", "_own_error", "_shape", "asks", "bids",
-        "distance", "strike", "ticker",
+        "_depth", "_digest", "_drawn_second", "_error", "_grid", "_key", "_own_error", "_shape",
+        "_spread", "asks", "bids", "distance", "strike", "ticker",
     )  # fmt: skip
 
-    def __init__(self, ticker: str, strike: float, grid: Grid, key: str) -> None:
+    def __init__(
+        self, ticker: str, strike: float, grid: Grid, key: str, regime: Regime = RECORDED
+    ) -> None:
         self.ticker = ticker
         self.strike = strike
         self.distance = 0.0
         self.bids: Levels = {}
         self.asks: Levels = {}
         self._grid = grid
+        self._spread = regime.spread
+        self._depth = regime.depth
         self._key = f"{key}|{ticker}"
         self._error = Wander(f"{self._key}|error", _MARKET_ERROR[1])
         self._digest = draw_bytes(f"{self._key}|sizes", 512)
@@ -190,6 +195,7 @@ class Quotes:
             ticks = grid.middle_spreads[chance]
         else:
             ticks = grid.outer_spreads[chance]
+        ticks *= self._spread
         bid_e4 = tick * floor(price_e4 / tick - (ticks - 1) / 2)
         ask_e4 = bid_e4 + tick * ticks
         return max(self._on_grid(bid_e4, up=False), 0), min(self._on_grid(ask_e4, up=True), 10_000)
@@ -216,9 +222,14 @@ class Quotes:
             chance = digest[offset + index]
             version = (second + chance) // refresh_s
             chance = (chance + 37 * version * (1 + index)) & 255
-            levels[price_e4] = _FRONT[chance] if price_e4 >= anchor_e4 else _BACK[chance]
+            qty_e2 = _FRONT[chance] if price_e4 >= anchor_e4 else _BACK[chance]
+            levels[price_e4] = qty_e2 if self._depth == 1.0 else _scaled(qty_e2, self._depth)
             price_e4 -= coarse if 1_000 < price_e4 <= 9_000 else fine
         return levels
+
+
+def _scaled(qty_e2: int, depth: float) -> int:
+    return max(round(qty_e2 * depth / CONTRACT_E2), 1) * CONTRACT_E2
 
 
 def distance_of(outlook: tuple[float, float], strike: float) -> float:

@@ -26,9 +26,9 @@ from functools import lru_cache
 from math import sqrt
 from typing import Final, Protocol
 
-from recio.data.minutes import MINUTE_S, Minutes, Ohlc
+from recio.data.minutes import MINUTE_S, Ohlc
 from recio.exchange_simulator.world.chance import GAUSSIANS, Wander, draw_words
-from recio.exchange_simulator.world.repeating import RepeatedMinutes
+from recio.exchange_simulator.world.regimes import MinuteSource
 
 CENT_E6: Final = 10_000
 _RANGE_OF_WALK: Final = 1.596 * sqrt(MINUTE_S)
@@ -145,9 +145,7 @@ class _VenueBasis:
 class SimulatedPrices:
     """Prices of one symbol from recorded minutes; ``seed`` selects one of many equal pasts."""
 
-    def __init__(
-        self, minutes: Minutes | RepeatedMinutes, *, seed: int = 0, index_id: str = "BRTI"
-    ) -> None:
+    def __init__(self, minutes: MinuteSource, *, seed: int = 0, index_id: str = "BRTI") -> None:
         self.symbol = minutes.symbol
         self.index_id = index_id
         self.start_s, self.end_s = minutes.start_s, minutes.end_s

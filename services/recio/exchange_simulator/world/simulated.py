@@ -25,6 +25,7 @@ from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.specs import Candle, EventSpec
 from recio.exchange_simulator.world import listings, members
 from recio.exchange_simulator.world.prices import CENT_E6, Prices
+from recio.exchange_simulator.world.regimes import RECORDED, Regime
 from recio.exchange_simulator.world.trading import BLOCK_S, RUN_UP_S, SLOTS_US, LiveEvent
 
 _HOUR_S: Final = 3600
@@ -54,11 +55,13 @@ class SimulatedWorld:
         start_us: int,
         seed: int = 0,
         is_fine: bool = True,
+        regime: Regime = RECORDED,
     ) -> None:
         self.start_us = start_us
         self._exchange = exchange
         self._prices = prices
         self._seed = seed
+        self._regime = regime
         self._is_fine = is_fine
         self._live: dict[str, LiveEvent] = {}
         self._closed: list[tuple[int, EventSpec]] = []
@@ -207,7 +210,9 @@ class SimulatedWorld:
             strikes: tuple[int, ...] = (strike,)
         else:
             strikes = tuple((m.floor_strike_usd_e6 or 0) // CENT_E6 for m in spec.markets)
-        return LiveEvent(self._exchange, self._prices, spec, strikes, seed=self._seed)
+        return LiveEvent(
+            self._exchange, self._prices, spec, strikes, seed=self._seed, regime=self._regime
+        )
 
     def _window_strike(self, spec: EventSpec, now_us: int) -> int | None:
         """Return the strike in cents, told to the exchange if it has none; None: never known."""

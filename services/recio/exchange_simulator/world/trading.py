@@ -45,6 +45,7 @@ from recio.exchange_simulator.world.makers import (
     distance_of,
 )
 from recio.exchange_simulator.world.prices import Prices
+from recio.exchange_simulator.world.regimes import RECORDED, Regime
 
 SLOTS_US: Final = tuple(60_000 + 120_000 * slot for slot in range(8))
 BLOCK_S: Final = 8
@@ -104,8 +105,10 @@ class LiveEvent:
         strikes: tuple[int, ...],
         *,
         seed: int,
+        regime: Regime = RECORDED,
     ) -> None:
         self.spec = spec
+        self._regime = regime
         self._exchange = exchange
         self._prices = prices
         self._volatility = Volatility(prices)
@@ -114,7 +117,7 @@ class LiveEvent:
         self._is_ladder = len(strikes) > 1
         grid = LADDER_GRID if self._is_ladder else WINDOW_GRID
         self._quotes = [
-            Quotes(market.ticker, strike, grid, self._key)
+            Quotes(market.ticker, strike, grid, self._key, regime)
             for market, strike in zip(spec.markets, strikes, strict=True)
         ]
         self._slots: tuple[list[Quotes], ...] = ()
@@ -127,7 +130,8 @@ class LiveEvent:
     def begin_second(self, second: int) -> None:
         """Take in the index value of a second; sort the markets by distance in every eighth."""
         self._now = self._know(second)
-        if self._now is None:
+        is_left = self._close_s - second <= self._regime.leave_s
+        if self._now is None or is_left:
             self.withdraw(second * SECOND_US)
             return
         if second % BLOCK_S == 0 or not self._slots:
@@ -145,6 +149,8 @@ class LiveEvent:
             self._quote(self._quiet, now, 0)
         if has_takers and first < _TAKER_SLOTS:
             self._take(now, first, last)
+        if now.second % self._regime.quoted_every_s:
+            return
         for slot, due in self._plan(first, last):
             self._quote(due, now, slot)
 
@@ -195,7 +201,7 @@ class LiveEvent:
         slots: tuple[list[Quotes], ...] = tuple([] for _ in SLOTS_US)
         self._quiet, self._lively = [], []
         outlook = self._outlook(now, now.value, now.second)
-        rate = _LADDER_TAKERS if self._is_ladder else _WINDOW_TAKERS
+        rate = (_LADDER_TAKERS if self._is_ladder else _WINDOW_TAKERS) * self._regime.takers
         patterns = _NEAR_SLOTS if self._is_ladder else _WINDOW_SLOTS
         for index, quotes in enumerate(self._quotes):
             distance = abs(distance_of(outlook, quotes.strike))

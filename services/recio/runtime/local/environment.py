@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recio.domain.account_config import AccountConfig, Mode
+from recio.exchange_simulator.world.regimes import RECORDED
 from recio.runtime.host import Placement
 from recio.runtime.local.options import ENVIRONMENT, UpOptions
 from recio.runtime.local.plan import SIMULATOR, PlannedProcess
@@ -88,6 +89,8 @@ def world_values(world: World) -> dict[str, str]:
         made["RECIO_EXCHANGE_SIMULATOR_IS_LIVE"] = "true"
     if world.recording:
         made["RECIO_EXCHANGE_SIMULATOR_RECORDING"] = world.recording
+    if world.regime != RECORDED.name:
+        made["RECIO_EXCHANGE_SIMULATOR_REGIME"] = world.regime
     return made
 
 

@@ -20,7 +20,7 @@ class UpOptions:
     """The options of a local run.
 
     ``account_file`` None is the example that fits the world. ``start_us`` counts only for a fresh state. ``recording`` plays the recorded 15-minute market
-    instead of the hourly ladder. ``fast_seconds`` runs that much market time stepped, in one
+    instead of the hourly ladder; ``regime`` is the kind of market that is simulated. ``fast_seconds`` runs that much market time stepped, in one
     process, and ends. ``database_url`` and ``redis_url`` replace the embedded servers.
     """
 
@@ -33,6 +33,7 @@ class UpOptions:
     is_fresh: bool = False
     is_live: bool = False
     recording: str | None = None
+    regime: str | None = None
     fast_seconds: int | None = None
     database_url: str | None = None
     redis_url: str | None = None

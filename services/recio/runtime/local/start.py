@@ -14,6 +14,7 @@ from recio.domain.errors import Broken, Rejected
 from recio.domain.units import format_time_us
 from recio.exchange_simulator.exchange import Exchange
 from recio.exchange_simulator.world import MinutesSource, RecordingSource, Source, attach
+from recio.exchange_simulator.world.regimes import RECORDED
 from recio.runtime.clock import wall_us
 from recio.runtime.local.options import UpOptions
 
@@ -26,6 +27,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     start_us: int
     recording: str = ""
     is_live: bool = False
+    regime: str = RECORDED.name
 
 
 def world_of(options: UpOptions, state: Path) -> World:
@@ -45,15 +47,16 @@ def world_of(options: UpOptions, state: Path) -> World:
 
 
 def _chosen(options: UpOptions) -> World:
+    regime = options.regime or RECORDED.name
     if options.is_live:
-        return World(start_us=wall_us(), is_live=True)
+        return World(start_us=wall_us(), is_live=True, regime=regime)
     source: Source = MinutesSource(start_us=options.start_us)
     if options.recording is not None:
         if options.start_us is not None:
             raise Rejected("--start: a recorded market begins with its first frame")
         source = RecordingSource(options.recording)
     start_us = attach(Exchange(), source).start_us
-    return World(start_us=start_us, recording=options.recording or "")
+    return World(start_us=start_us, recording=options.recording or "", regime=regime)
 
 
 def _held(path: Path) -> World | None:
@@ -71,6 +74,7 @@ def _refuse_another(held: World, options: UpOptions, state: Path) -> None:
     asked = {
         "--recording": options.recording not in {None, held.recording},
         "--live-prices": options.is_live and not held.is_live,
+        "--regime": options.regime not in {None, held.regime},
         "--start": options.start_us not in {None, held.start_us},
     }
     wrong = [name for name, is_another in asked.items() if is_another]
