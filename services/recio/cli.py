@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "keys": "check an API key",
     "simulate": "simulate trading hours under faults and judge the invariants",
     "prove": "the same with your own account document, and one page about it",
+    "model": "build models of probability from minutes, and judge them",
     "version": "show the versions in use",
 }
 

@@ -1,6 +1,14 @@
 """The list of all targets: what is not in it, is not fuzzed."""
 
-from tests.fuzz import kalshi_rest, kalshi_stream, ours, people, price_feeds, simulator
+from tests.fuzz import (
+    kalshi_rest,
+    kalshi_stream,
+    ours,
+    people,
+    price_feeds,
+    research_models,
+    simulator,
+)
 from tests.fuzz.targets import Target
 
 TARGETS: tuple[Target, ...] = (
@@ -9,6 +17,7 @@ TARGETS: tuple[Target, ...] = (
     *price_feeds.TARGETS,
     *ours.TARGETS,
     *people.TARGETS,
+    *research_models.TARGETS,
     *simulator.TARGETS,
 )
 
@@ -20,7 +29,6 @@ NOT_FROM_OUTSIDE = {
     "services/recio/data/frames.py": "files of the package, held by checksum",
     "services/recio/data/minutes.py": "files of the package, held by checksum",
     "services/recio/data/seconds.py": "files of the package, held by checksum",
-    "services/recio/domain/fingerprints.py": "files of the package, held by checksum",
     "services/recio/adapters/postgres/status.py": "the document that the gate has parsed",
     "services/recio/runtime/local/fast.py": "the answer of the simulator in the same process",
     "services/recio/runtime/local/keys.py": "the answer of the simulator that it has started",

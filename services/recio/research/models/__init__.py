@@ -1,0 +1,1 @@
+"""Models of probability: built from minutes of the past, judged on minutes that they never saw."""

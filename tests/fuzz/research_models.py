@@ -1,0 +1,66 @@
+"""Targets: files that a trader gives to `recio model`, and tables that a trader gives to a service."""
+
+from array import array
+
+import msgspec
+from tests.fuzz.mutators import Binary
+from tests.fuzz.targets import Target
+
+from recio.domain.errors import InvalidValue
+from recio.domain.fingerprints import Fingerprints
+from recio.research.models import minutes
+
+CSV = (
+    b"ts,open,high,low,close,volume\n"
+    b"1704067200,42314,42335.8,42289.6,42331.9,35.6\n"
+    b"1704067260,42331.9,42353.1,42331.8,42350.4,21.16\n"
+    b"1704067380,42350.4,42360,42340,42345,3\n"
+)
+_HEADER = {
+    "symbol": "BTC", "name": "small", "buckets": ["baseline", 0], "ttc_minutes": [1, 2],
+    "thresholds_bp": [0, 5, 10],
+}  # fmt: skip
+_SHARES = array("H", [9000, 9000, 4000, 4000, 100, 100] * 4).tobytes()
+TABLES = msgspec.json.encode(_HEADER) + b"\n" + _SHARES
+COUNTED = (
+    msgspec.json.encode(_HEADER | {"format": 2, "pooled": [0, 3]})
+    + b"\n"
+    + _SHARES
+    + array("I", [7] * 12).tobytes()
+)
+
+
+def _read(data: bytes) -> tuple[minutes.Rows, list[str]]:
+    rows = minutes.decode("x.csv", data)
+    return rows, list(minutes.faults_of(rows, "BTC"))
+
+
+def _is_judged(read: tuple[minutes.Rows, list[str]]) -> None:
+    rows, faults = read
+    assert len(rows.times) == len(rows.prices) == rows.source.rows > 0
+    if not faults:
+        assert (rows.prices > 0).all()
+        assert (rows.times[1:] > rows.times[:-1]).all()
+
+
+def _is_table(prints: Fingerprints) -> None:
+    for bucket in (-30, 0, 30):
+        curve = prints.curve(bucket, 60.0)
+        assert curve is not None
+        assert 0 < curve.share(0.1, 0) < 10_000
+        low, high = prints.bounds(bucket, 1, 5, 0) or (0, 10_000)
+        assert 0 <= low <= high <= 10_000
+
+
+TARGETS: tuple[Target, ...] = (
+    Target(
+        name="minutes of a file", decode=_read, maker=Binary([CSV]), examples=[CSV],
+        refusals=(InvalidValue,), check=_is_judged, share=0.2,
+        is_twice=False,
+    ),
+    Target(
+        name="fingerprints", decode=Fingerprints, maker=Binary([TABLES, COUNTED]),
+        examples=[TABLES, COUNTED], refusals=(InvalidValue,), check=_is_table, share=0.2,
+        is_twice=False,
+    ),
+)  # fmt: skip
