@@ -20,7 +20,12 @@ import msgspec
 
 from recio.domain.errors import Broken, InvalidValue
 
-_FINGERPRINTS: Final = ("btc_2025-08-11", "btc_2025-07-20")
+_FINGERPRINTS: Final = (
+    "btc_2025-08-11",
+    "btc_2025-07-20",
+    "btc_2022-01-01_2024-12-31",
+    "eth_2023-01-01_2024-12-31",
+)
 _VOLATILITY: Final = ("btc", "eth")
 
 
@@ -68,19 +73,20 @@ def unpack(name: str) -> bytes:
 
 
 def fingerprint_names() -> tuple[str, ...]:
-    """Return the names of the published fingerprint tables, newest first."""
+    """Return the names of the fingerprint tables: the published ones, then those counted by us."""
     return _FINGERPRINTS
 
 
 def fingerprints_bytes(name: str) -> bytes:
-    r"""Return one set of published move tables, checked against its checksum.
+    r"""Return one set of move tables, checked against its checksum.
 
     Layout: one line of JSON that ends in ``\n``, then little-endian unsigned 16-bit integers.
     The JSON object has ``symbol``, ``name``, ``buckets`` (the string "baseline", then the integers
     -30 … 30), ``ttc_minutes`` (1 … 60) and ``thresholds_bp`` (0, 5, … 200 in 0.01 %, 170 is
     missing in the source). The integers are ordered [bucket][ttc][threshold][up, down]: share of
     cases, in 0.01 percentage points, whose close after ``ttc`` minutes was at least the threshold
-    higher (up) or lower (down).
+    higher (up) or lower (down). Tables that we counted have ``format`` 2 and numbers of cases after
+    the shares; ``domain.fingerprints`` describes them.
 
     Raises:
         InvalidValue: no table has this name.

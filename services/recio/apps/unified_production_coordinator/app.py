@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import lzma
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -13,7 +15,7 @@ from msgspec import Meta
 from recio import data
 from recio.adapters.postgres import snapshots as latest
 from recio.domain.account_config import Model
-from recio.domain.errors import Unavailable
+from recio.domain.errors import InvalidValue, Unavailable
 from recio.domain.fingerprints import Fingerprints
 from recio.domain.messages import (
     BookUpdate,
@@ -45,9 +47,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``RECIO_UNIFIED_PRODUCTION_COORDINATOR_*``.
 
     ``model`` makes the probability and edges that the page shows; an account's own choice decides
-    what it trades on. ``latest_seconds`` of market time lie between two writes of the newest
-    snapshots, ``snapshots_per_second`` is the most that an open event gets. ``early_seconds`` is the
-    least time between two snapshots of an event that closes in more than 20 minutes; 0: no other.
+    what it trades on. ``fingerprints`` is a packaged name, or the path (with a ``/``) of tables that
+    ``recio model build`` wrote; other symbols have packaged ones. ``latest_seconds`` of market time
+    lie between two writes of the newest snapshots, ``snapshots_per_second`` is the most that an open
+    event gets. ``early_seconds`` is the least time between two snapshots of an event that closes in
+    more than 20 minutes; 0: no other.
     """
 
     model: Model = Model.FINGERPRINTS
@@ -57,21 +61,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     early_seconds: Annotated[int, Meta(ge=0, le=10)] = 0
 
 
+def fingerprints(wanted: str) -> list[tuple[str, Fingerprints]]:
+    """Return checksum and tables of what is wanted, and of each other symbol that is packaged.
+
+    Raises:
+        InvalidValue: no such name or file, or no tables in it.
+    """
+    found: dict[str, tuple[str, Fingerprints]] = {}
+    for name in (wanted, *data.fingerprint_names()):
+        if name.partition("_")[0].upper() not in found:
+            content = _read(name) if "/" in name else data.fingerprints_bytes(name)
+            prints = Fingerprints(content)
+            found[prints.symbol] = hashlib.sha256(content).hexdigest(), prints
+    return list(found.values())
+
+
+def _read(path: str) -> bytes:
+    try:
+        content = Path(path).read_bytes()
+        return lzma.decompress(content) if path.endswith(".xz") else content
+    except (OSError, lzma.LZMAError, EOFError) as error:
+        raise InvalidValue(f"fingerprints {path}: cannot be read: {error}") from error
+
+
 class Coordinator:
     """Makes the snapshots of one environment."""
 
     def __init__(self, context: ServiceContext, settings: Settings) -> None:
         self._context = context
         self._settings = settings
-        artefact = data.fingerprints_bytes(settings.fingerprints)
-        self._artefact_sha256 = hashlib.sha256(artefact).hexdigest()
-        prints = Fingerprints(artefact)
+        tables = fingerprints(settings.fingerprints)
+        self._tables_sha256 = tuple(digest for digest, _ in tables)
         models = [data.volatility_bytes(name) for name in data.volatility_names()]
         self._models_sha256 = tuple(hashlib.sha256(each).hexdigest() for each in models)
         read = [VolatilityModel(each) for each in models]
         self.state = State(
             context.environment,
-            fingerprints={prints.symbol: prints},
+            fingerprints={prints.symbol: prints for _, prints in tables},
             volatility={each.symbol: each for each in read},
             model=settings.model,
             open_interval_us=SECOND_US // settings.snapshots_per_second,
@@ -105,7 +131,7 @@ class Coordinator:
                 generation=self.state.generation,
                 open_interval_us=self.state.open_interval_us,
                 early_interval_us=self.state.early_interval_us,
-                fingerprints=(self._artefact_sha256,),
+                fingerprints=self._tables_sha256,
                 volatility=self._models_sha256,
             )
         )
