@@ -17,14 +17,14 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.conftest import QUICK
-from tests.integration.runtime.test_up import RECIO, Run, processes
+from tests.integration.runtime.runs import RECIO, Run, processes
 
 from recio.adapters.postgres import intents
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.domain.intents import Intent, Purpose, Source
 from recio.runtime.local.embedded import EmbeddedPostgres
 
-DECISION_S = 20
+DECISION_S = 60
 NEEDS_ADMIN = 160_000
 _numbers = count(1)
 
@@ -62,7 +62,7 @@ class Own:
     def up(self, *words):
         """Start a run."""
         servers = ("--database-url", self.url, "--redis-url", self.redis_url)
-        self.runs.append(Run("--state", str(self.state), "--port", "0", *servers, *words))
+        self.runs.append(Run(self.state, "--port", "0", *servers, *words))
         return self.runs[-1]
 
     def halt(self, *words):
@@ -71,6 +71,7 @@ class Own:
             [*RECIO, "halt", *words, "--database-url", self.url],
             capture_output=True,
             text=True,
+            timeout=60,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -121,9 +122,9 @@ class Own:
             await database.close()
 
     def clear(self):
-        """End what runs."""
+        """End what still runs."""
         for run in self.runs:
-            run.end()
+            run.kill()
 
 
 @pytest.fixture(scope="module")

@@ -3,112 +3,42 @@
 from __future__ import annotations
 
 import os
-import queue
 import re
 import signal
 import socket
 import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
-
-START_S = 90
-RECIO = (sys.executable, "-m", "recio")
-
-
-class Run:
-    """One `recio up` in the background, and what it said."""
-
-    def __init__(self, *words):
-        self.said = []
-        self._lines = queue.Queue()
-        self._process = subprocess.Popen(
-            [*RECIO, "up", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def pid(self):
-        """The supervising process."""
-        return self._process.pid
-
-    def _read(self):
-        for line in self._process.stdout:
-            self._lines.put(line.rstrip())
-        self._lines.put(None)
-
-    def until(self, pattern):
-        """Wait for a line that matches; return the match."""
-        while True:
-            line = self._lines.get(timeout=START_S)
-            assert line is not None, "\n".join(self.said)
-            self.said.append(line)
-            if (match := re.search(pattern, line)) is not None:
-                return match
-
-    def end(self):
-        """Press Ctrl-C and wait; return the exit status."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        return self.status()
-
-    def status(self):
-        """Wait for the end; return the exit status."""
-        status = self._process.wait(60)
-        self._reader.join(10)
-        self._process.stdout.close()
-        while not self._lines.empty():
-            if (line := self._lines.get()) is not None:
-                self.said.append(line)
-        return status
+from tests.integration.runtime.runs import RECIO, Run, TerminalRun, processes, state_in
 
 
 @pytest.fixture
 def state(servers_directory):
     """A state directory of its own with a short path."""
-    path = servers_directory / f"up{next(iter(os.urandom(2)))}-{os.getpid()}"
-    path.mkdir(mode=0o755)
-    return path / "state"
+    return state_in(servers_directory)
 
 
 @pytest.fixture
 def up(state):
-    """Start runs on one state directory; the last is ended."""
+    """Start runs on one state directory; whatever a test leaves of them is ended."""
     runs = []
 
     def start(*words):
-        runs.append(Run("--state", str(state), "--port", "0", *words))
+        runs.append(Run(state, "--port", "0", *words))
         return runs[-1]
 
     yield start
     for run in runs:
-        run.end()
+        run.kill()
 
 
 def market_at(state):
     """Return where the environment's market time is stored to stand."""
     with psycopg.connect(f"postgresql://postgres@/recio?host={state}/postgres") as connection:
         return connection.execute("SELECT market_at FROM ops.environments").fetchone()[0]
-
-
-def processes(state):
-    """Return the ids of the processes that mention the state directory."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and str(state) in (entry / "cmdline").read_text():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
 
 
 def test_a_stranger_starts_stops_and_goes_on(up, state):
@@ -119,7 +49,11 @@ def test_a_stranger_starts_stops_and_goes_on(up, state):
     assert httpx.get(f"{url}/healthz").status_code == 200
     assert httpx.get(f"{url}/api/btc_price").json()["symbol"] == "BTC"
     doctor = subprocess.run(
-        [*RECIO, "doctor", "--state", str(state)], capture_output=True, text=True, check=False
+        [*RECIO, "doctor", "--state", str(state)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert doctor.returncode == 0, doctor.stdout
     stopped_at = market_at(state)
@@ -145,21 +79,14 @@ def test_a_killed_service_comes_back(up):
 
 def test_a_closed_terminal_stops_everything(state):
     """SIGHUP is a stop like any other, though nobody can be told any more."""
-    ours, theirs = os.openpty()
-    run = subprocess.Popen(
-        ["setsid", "-c", *RECIO, "up", "--state", str(state), "--port", "0"],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    told = b""
-    while b"open http" not in told:
-        told += os.read(ours, 4096)
-    assert processes(state)
-    os.close(ours)
-    assert run.wait(60) == 0
-    assert processes(state) == []
+    run = TerminalRun(state, "--port", "0")
+    try:
+        run.until("open http")
+        assert processes(state)
+        assert run.close_terminal() == 0
+        assert processes(state) == []
+    finally:
+        run.kill()
 
 
 def services_of(run):
@@ -208,7 +135,7 @@ def test_a_stepped_run_ends_with_equal_books(state):
         [*RECIO, "up", "--state", str(state), "--fast", "16m"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
