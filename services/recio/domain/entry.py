@@ -9,6 +9,10 @@ fails its gate. Times are the snapshot's own.
     live_trade, entered_before, attempt_pending, cooldown                   of the strike
     size, max_open_trades, event_contracts, total_contracts, event_cost, total_cost   of the account
 
+A strategy of one's own passes the same gates, with its own probability, on either side. Of the event
+it adds strategy_failed, strategy_late and strategy_changed; of a strike not_proposed, not_in_picture
+(a market that the snapshot does not have) and limit (it pays less than is asked).
+
 Re-entry false means: at most one entry for a market's side in an event, ever, also after a stop-out;
 an attempt that bought nothing is not an entry. True means: again once the former trade is over, after
 the cool-down. The account's limits are looked at here so that hopeless wishes are not made; the gate
@@ -17,20 +21,21 @@ that reserves them decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
-from recio.domain import sides, sizing
-from recio.domain.account_config import AccountConfig, AutoEntry, Trading
+from recio.domain import sides
+from recio.domain.account_config import AccountConfig, AutoEntry, Model, Trading
 from recio.domain.messages import Snapshot, StrikeRow
 from recio.domain.probability import MODEL_REASONS
-from recio.domain.sides import SideView
+from recio.domain.proposals import Proposal
 from recio.domain.trades import FINAL, Trade
 from recio.domain.units import CONTRACT_E2, SECOND_US, USD_E6
 
-PASSED = ""
+PASSED: Final = ""
+NOT_PROPOSED: Final = "not_proposed"
 
 Key = tuple[str, str]
 """(market ticker, side)."""
@@ -47,8 +52,11 @@ class Attempt(msgspec.Struct, frozen=True):
     is_pending: bool
 
 
-class Check(NamedTuple):
-    """What one strike was judged by; ``gate`` is empty if it may be bought."""
+class Check(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one strike was judged by; ``gate`` is the first rule it failed, empty if it may be bought.
+
+    It is kept in decision records as it is.
+    """
 
     ticker: str
     side: str
@@ -72,7 +80,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     event_cost_usd_e6: Mapping[str, int] = {}
 
 
-def held_of(trades: list[Trade]) -> Held:
+def held_of(trades: Sequence[Trade]) -> Held:
     """Return what these trades mean; an entry in flight counts whole, at the most it may cost."""
     live = [trade for trade in trades if trade.state not in FINAL]
     event_qty: dict[str, int] = {}
@@ -145,8 +153,38 @@ def _price_gate(config: AccountConfig, snapshot: Snapshot) -> str:
     return PASSED
 
 
+class Bounds(msgspec.Struct, frozen=True):
+    """What a strike is judged by, in the units of a snapshot: made once for each configuration."""
+
+    model: Model
+    max_book_age_us: int
+    min_volume_e2: int
+    min_price_e4: int
+    max_price_e4: int
+    min_p_e6: int
+    min_edge_e4: int
+    cooldown_us: int
+    allow_reentry: bool
+
+
+def bounds_of(config: AccountConfig) -> Bounds:
+    """Return what a configuration asks of a strike."""
+    rules, risk = config.strategy.auto_entry, config.risk
+    return Bounds(
+        model=config.strategy.model,
+        max_book_age_us=risk.max_book_age_milliseconds * 1000,
+        min_volume_e2=rules.min_volume_contracts * CONTRACT_E2,
+        min_price_e4=risk.min_price_cents * 100,
+        max_price_e4=risk.max_price_cents * 100,
+        min_p_e6=rules.min_probability_permille * 1000,
+        min_edge_e4=rules.min_net_edge_basis_points,
+        cooldown_us=rules.cooldown_seconds * SECOND_US,
+        allow_reentry=rules.allow_reentry,
+    )
+
+
 def check_strike(
-    config: AccountConfig,
+    bounds: Bounds,
     snapshot: Snapshot,
     row: StrikeRow,
     *,
@@ -154,63 +192,91 @@ def check_strike(
     attempt: Attempt | None,
 ) -> Check:
     """Judge one strike's active side by every rule that is the strike's own."""
-    seen = sides.view(snapshot, row, row.side, config.strategy.model)
+    p_e6, ask_e4, _, fee_e4 = sides.view(snapshot, row, row.side, bounds.model)
+    edge_e4 = _edge(p_e6, ask_e4, fee_e4)
     book_age_us = snapshot.at_us - row.book_at_us if row.book_at_us else None
     gate = (
-        _data_gate(config, row, seen, book_age_us)
-        or _value_gate(config, seen)
-        or _history_gate(config, snapshot, row, held, attempt)
+        _data_gate(bounds, row, p_e6, ask_e4, book_age_us)
+        or _value_gate(bounds, p_e6, ask_e4, edge_e4)
+        or _history_gate(bounds, snapshot, (row.ticker, row.side), held, attempt)
     )
-    return Check(
-        row.ticker, row.side, seen.p_e6, seen.ask_e4, seen.edge_e4, row.volume_e2, book_age_us, gate
-    )
+    return Check(row.ticker, row.side, p_e6, ask_e4, edge_e4, row.volume_e2, book_age_us, gate)
+
+
+def check_proposal(
+    bounds: Bounds,
+    snapshot: Snapshot,
+    row: StrikeRow,
+    proposal: Proposal | None,
+    *,
+    held: Held,
+    attempt: Attempt | None,
+) -> Check:
+    """Judge what a strategy of one's own proposed for a strike, by its own probability."""
+    side = row.side if proposal is None else proposal.side
+    seen = sides.view(snapshot, row, side, bounds.model)
+    p_e6 = seen.p_e6 if proposal is None else proposal.p_e6
+    edge_e4 = _edge(p_e6, seen.ask_e4, seen.fee_e4)
+    book_age_us = snapshot.at_us - row.book_at_us if row.book_at_us else None
+    gate = _data_gate(bounds, row, p_e6, seen.ask_e4, book_age_us)
+    if not gate:
+        gate = (
+            NOT_PROPOSED
+            if proposal is None
+            else _offer_gate(proposal, seen.ask_e4)
+            or _value_gate(bounds, p_e6, seen.ask_e4, edge_e4)
+            or _history_gate(bounds, snapshot, (row.ticker, side), held, attempt)
+        )
+    return Check(row.ticker, side, p_e6, seen.ask_e4, edge_e4, row.volume_e2, book_age_us, gate)
+
+
+def _edge(p_e6: int | None, ask_e4: int | None, fee_e4: int | None) -> int | None:
+    if p_e6 is None or ask_e4 is None or fee_e4 is None:
+        return None
+    return p_e6 // 100 - ask_e4 - fee_e4
 
 
 def _data_gate(
-    config: AccountConfig, row: StrikeRow, seen: SideView, book_age_us: int | None
+    bounds: Bounds, row: StrikeRow, p_e6: int | None, ask_e4: int | None, book_age_us: int | None
 ) -> str:
     # The environment's model may not know what the account's own does; any other reason counts.
-    if row.reason and (row.reason not in MODEL_REASONS or seen.p_e6 is None):
+    if row.reason and (row.reason not in MODEL_REASONS or p_e6 is None):
         return row.reason
     if not row.is_valid:
         return "book_invalid"
-    if book_age_us is None or book_age_us > config.risk.max_book_age_milliseconds * 1000:
+    if book_age_us is None or book_age_us > bounds.max_book_age_us:
         return "book_stale"
-    least = config.strategy.auto_entry.min_volume_contracts * CONTRACT_E2
+    least = bounds.min_volume_e2
     if least and (row.volume_e2 is None or row.volume_e2 < least):
         return "volume"
-    return PASSED if seen.ask_e4 is not None else "no_ask"
+    return PASSED if ask_e4 is not None else "no_ask"
 
 
-def _value_gate(config: AccountConfig, seen: SideView) -> str:
-    entry, risk = config.strategy.auto_entry, config.risk
-    ask = seen.ask_e4 or 0
-    if not risk.min_price_cents * 100 <= ask <= risk.max_price_cents * 100:
+def _offer_gate(proposal: Proposal, ask_e4: int | None) -> str:
+    limit = proposal.limit_price_e4
+    return "limit" if limit is not None and ask_e4 is not None and limit < ask_e4 else PASSED
+
+
+def _value_gate(bounds: Bounds, p_e6: int | None, ask_e4: int | None, edge_e4: int | None) -> str:
+    if not bounds.min_price_e4 <= (ask_e4 or 0) <= bounds.max_price_e4:
         return "price_band"
-    if seen.p_e6 is None or seen.p_e6 < entry.min_probability_permille * 1000:
+    if p_e6 is None or p_e6 < bounds.min_p_e6:
         return "probability"
-    edge = seen.edge_e4
-    return PASSED if edge is not None and edge >= entry.min_net_edge_basis_points else "edge"
+    return PASSED if edge_e4 is not None and edge_e4 >= bounds.min_edge_e4 else "edge"
 
 
 def _history_gate(
-    config: AccountConfig,
-    snapshot: Snapshot,
-    row: StrikeRow,
-    held: Held,
-    attempt: Attempt | None,
+    bounds: Bounds, snapshot: Snapshot, key: Key, held: Held, attempt: Attempt | None
 ) -> str:
-    entry = config.strategy.auto_entry
-    if row.ticker in held.live_markets:
+    if key[0] in held.live_markets:
         return "live_trade"
-    if not entry.allow_reentry and (row.ticker, row.side) in held.entered:
+    if not bounds.allow_reentry and key in held.entered:
         return "entered_before"
     if attempt is None:
         return PASSED
     if attempt.is_pending:
         return "attempt_pending"
-    waited_us = snapshot.at_us - attempt.at_us
-    return "cooldown" if waited_us < entry.cooldown_seconds * SECOND_US else PASSED
+    return "cooldown" if snapshot.at_us - attempt.at_us < bounds.cooldown_us else PASSED
 
 
 def limit_gate(config: AccountConfig, held: Held, event_ticker: str, qty: int, cost: int) -> str:
@@ -226,22 +292,6 @@ def limit_gate(config: AccountConfig, held: Held, event_ticker: str, qty: int, c
         ("total_cost", held.cost_usd_e6 + cost, risk.max_cost_total_dollars * USD_E6),
     )  # fmt: skip
     return next((name for name, value, limit in sums if value > limit), PASSED)
-
-
-def wanted_qty_e2(
-    config: AccountConfig, check: Check, fee_e4: int, cash_usd_e6: int | None
-) -> int | None:
-    """Return how much to ask for; 0 or None: not even one contract."""
-    assert check.p_e6 is not None
-    assert check.ask_e4 is not None
-    return sizing.qty_e2(
-        config.strategy.sizing,
-        config.risk,
-        p_e6=check.p_e6,
-        ask_e4=check.ask_e4,
-        fee_e4=fee_e4,
-        cash_usd_e6=cash_usd_e6,
-    )
 
 
 def _at_stake_e2(trade: Trade) -> int:

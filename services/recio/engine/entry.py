@@ -3,9 +3,10 @@
     step(state, event) -> (state, commands)
 
 Events: a ``Snapshot``; ``Known`` (settings, switch, trades, attempts, cash, as read from the
-database); ``Restored`` (the durable spike state, once at the start); ``ProposalFailed``; ``Tick``
-(market time passes). Commands: ``Propose`` an intent, ``Record`` a decision, ``Show`` the automation's
-status. The state is changed in place; time is the events' own.
+database); ``Restored`` (the durable spike state, once at the start); ``ProposalFailed``; ``Proposed``
+(what a strategy of one's own answered); ``Tick`` (market time passes). Commands: ``Propose`` an intent,
+``Record`` a decision, ``Show`` the automation's status, ``Ask`` a strategy of one's own. The state is
+changed in place; time is the events' own.
 
 An intent's id is a function of account, market, side and the number of the wish, and the number is
 raised before the next one, so that a wish that was committed without us knowing is not made twice.
@@ -18,124 +19,58 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from recio.domain import entry, spike
-from recio.domain.account_config import AccountConfig, Trading
-from recio.domain.entry import PASSED, Attempt, Check, Held, Key
-from recio.domain.fees import budget_usd_e6
-from recio.domain.intents import Intent, Purpose, Source, derived_id
+from recio.domain.account_config import AccountConfig
+from recio.domain.entry import PASSED, Attempt, Check
+from recio.domain.intents import Intent
 from recio.domain.messages import Snapshot
-from recio.domain.spike import SpikeState
-from recio.domain.trades import Trade
 from recio.domain.units import SECOND_US
-from recio.engine.automation import EventGate, Show, Status, status_of
-from recio.engine.records import Record, decision_id, entry_record
+from recio.engine import proposing
+from recio.engine.automation import EventGate, Show, status_of
+from recio.engine.choosing import choose, current_attempt
+from recio.engine.entry_state import (
+    Ask,
+    Command,
+    Event,
+    EventView,
+    Known,
+    ProposalFailed,
+    Propose,
+    Proposed,
+    Restored,
+    State,
+    Tick,
+    is_custom,
+)
+from recio.engine.records import Record, Told, entry_record
 
-VALID_US: Final = 5 * SECOND_US
+__all__ = [
+    "Ask",
+    "Command",
+    "Event",
+    "Known",
+    "ProposalFailed",
+    "Propose",
+    "Proposed",
+    "Restored",
+    "State",
+    "Tick",
+    "step",
+]
+
 RECORD_INTERVAL_US: Final = SECOND_US
-ATTEMPT_PATIENCE_US: Final = 30 * SECOND_US
-"""An attempt that nothing was heard of for so long is no longer waited for."""
 SPIKE_SAVE_US: Final = 10 * SECOND_US
 OUTSIDE: Final = frozenset({"not_open", "too_early", "too_late", "disabled"})
-_CENT_E4: Final = 100
-
-
-class Known(msgspec.Struct, frozen=True, kw_only=True, tag="known"):
-    """What the database says of the account, read in one transaction."""
-
-    config: AccountConfig
-    switch: Trading
-    trades: tuple[Trade, ...] = ()
-    attempts: dict[Key, Attempt] = {}
-    cash_usd_e6: int | None = None
-
-
-class Restored(msgspec.Struct, frozen=True, tag="restored"):
-    """The spike state as it was last written, by symbol."""
-
-    spikes: dict[str, SpikeState]
-
-
-class ProposalFailed(msgspec.Struct, frozen=True, tag="proposal_failed"):
-    """An intent could not be written; whether it was is not known."""
-
-    intent: Intent
-
-
-class Tick(msgspec.Struct, frozen=True, tag="tick"):
-    """Market time has come to ``at_us``."""
-
-    at_us: int
-
-
-class Propose(msgspec.Struct, frozen=True):
-    """Write this intent, and the record of why in the same transaction."""
-
-    intent: Intent
-    record: Record
-
-
-Event = Snapshot | Known | Restored | ProposalFailed | Tick
-Command = Propose | Record | Show
-
-
-class EventView:
-    """What was last decided of one event."""
-
-    __slots__ = ("close_us", "gate", "generation", "recorded_us", "snapshot_at_us")
-
-    def __init__(self, close_us: int) -> None:
-        self.close_us = close_us
-        self.gate = ""
-        self.generation = 0
-        self.recorded_us = 0
-        self.snapshot_at_us = 0
-
-
-class State:
-    """The fold's state for one account."""
-
-    __slots__ = (
-        "account",
-        "attempts",
-        "events",
-        "held",
-        "known",
-        "now_us",
-        "shown",
-        "slippage_cents",
-        "spike_saved_us",
-        "spikes",
-        "wishes",
-    )
-
-    def __init__(self, account: str, *, slippage_cents: int = 0) -> None:
-        """Start without knowledge: nothing is entered until ``Known`` has come.
-
-        Args:
-            account: whose intents these are.
-            slippage_cents: how much more than the ask seen an entry may pay.
-        """
-        self.account = account
-        self.slippage_cents = slippage_cents
-        self.known: Known | None = None
-        self.held = Held()
-        self.attempts: dict[Key, Attempt] = {}
-        self.wishes: dict[Key, Intent] = {}
-        self.spikes: dict[str, SpikeState] = {}
-        self.events: dict[str, EventView] = {}
-        self.shown: Status | None = None
-        self.spike_saved_us = 0
-        self.now_us = 0
 
 
 def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
     """Fold one event into the state and return the commands that follow from it."""
     if isinstance(event, Snapshot):
         return state, _on_snapshot(state, event)
+    if isinstance(event, Proposed):
+        return state, _on_proposed(state, event)
     if isinstance(event, Known):
-        _on_known(state, event)
+        state.learn(event)
         return state, _show(state)
     if isinstance(event, Restored):
         state.spikes = dict(event.spikes)
@@ -148,16 +83,6 @@ def step(state: State, event: Event) -> tuple[State, tuple[Command, ...]]:
     return state, ()
 
 
-def _on_known(state: State, known: Known) -> None:
-    state.known = known
-    state.held = entry.held_of(list(known.trades))
-    for key, read in known.attempts.items():
-        own = state.attempts.get(key)
-        # A wish made after this was read is newer than what was read.
-        if own is None or read.number >= own.number:
-            state.attempts[key] = read
-
-
 def _on_failure(state: State, intent: Intent) -> None:
     key = (intent.market_ticker, intent.side)
     own = state.attempts.get(key)
@@ -168,7 +93,7 @@ def _on_failure(state: State, intent: Intent) -> None:
 def _on_snapshot(state: State, snapshot: Snapshot) -> tuple[Command, ...]:
     state.now_us = max(state.now_us, snapshot.at_us)
     known = state.known
-    if known is None or not _is_own(known.config, snapshot):
+    if known is None or snapshot.series_ticker not in state.series:
         return ()
     view = state.events.get(snapshot.event_ticker)
     if view is None:
@@ -180,15 +105,54 @@ def _on_snapshot(state: State, snapshot: Snapshot) -> tuple[Command, ...]:
     gate = entry.event_gate(known.config, known.switch, snapshot, is_spike=is_spike)
     if gate in OUTSIDE and gate == view.gate:
         return _show(state)
+    if is_custom(known.config):
+        return _ask(state, known, snapshot, view, gate)
     checks = _checks(state, known, snapshot)
     wishes: list[Intent] = []
     if gate == PASSED:
-        checks, wishes = _choose(state, known, snapshot, checks)
-    return (*_record(view, known, snapshot, gate, checks=checks, wishes=wishes), *_show(state))
+        checks, wishes = choose(state, known, snapshot, checks)
+    made = _record(view, known, snapshot, gate, checks=checks, wishes=wishes)
+    return (*made, *_show(state))
 
 
-def _is_own(config: AccountConfig, snapshot: Snapshot) -> bool:
-    return any(series.value == snapshot.series_ticker for series in config.series)
+def _ask(
+    state: State, known: Known, snapshot: Snapshot, view: EventView, gate: str
+) -> tuple[Command, ...]:
+    view.snapshot = snapshot
+    if gate != PASSED:
+        checks = proposing.unasked(state, known, snapshot)
+        return (*_record(view, known, snapshot, gate, checks=checks, wishes=[]), *_show(state))
+    if view.gate not in (PASSED, proposing.FAILED):
+        view.gate = proposing.WAITS
+    question = Ask(
+        snapshot.event_ticker,
+        snapshot.generation,
+        snapshot.at_us,
+        proposing.view_of(snapshot, known),
+    )
+    return (question, *_show(state))
+
+
+def _on_proposed(state: State, proposed: Proposed) -> tuple[Command, ...]:
+    """Judge an answer on the newest snapshot of its event."""
+    known, view = state.known, state.events.get(proposed.event_ticker)
+    if known is None or view is None or view.snapshot is None or not is_custom(known.config):
+        return ()
+    snapshot = view.snapshot
+    state.strategy, state.failure = proposed.strategy, proposed.failure
+    is_spike = state.spikes.get(snapshot.symbol, spike.QUIET).is_alarmed
+    gate = entry.event_gate(known.config, known.switch, snapshot, is_spike=is_spike)
+    gate = gate or proposing.answer_gate(known, snapshot, proposed)
+    wishes: list[Intent] = []
+    if gate == PASSED:
+        checks = proposing.checks_of(state, known, snapshot, proposed)
+        by_ticker = {one.market_ticker: one for one in proposed.proposals}
+        checks, wishes = choose(state, known, snapshot, checks, by_ticker)
+    else:
+        checks = proposing.unasked(state, known, snapshot)
+    told = Told(proposed.strategy, proposed.failure, proposed.proposals)
+    made = _record(view, known, snapshot, gate, checks=checks, wishes=wishes, told=told)
+    return (*made, *_show(state))
 
 
 def _watch_spike(state: State, config: AccountConfig, snapshot: Snapshot) -> bool:
@@ -200,125 +164,22 @@ def _watch_spike(state: State, config: AccountConfig, snapshot: Snapshot) -> boo
 
 
 def _checks(state: State, known: Known, snapshot: Snapshot) -> list[Check]:
+    bounds, held, attempts = (
+        state.bounds or entry.bounds_of(known.config),
+        state.held,
+        state.attempts,
+    )
     return [
         entry.check_strike(
-            known.config,
+            bounds,
             snapshot,
             row,
-            held=state.held,
-            attempt=_current(state, snapshot, (row.ticker, row.side)),
+            held=held,
+            # Hardly any strike was ever attempted, and this is the hot path.
+            attempt=current_attempt(state, snapshot, (row.ticker, row.side)) if attempts else None,
         )
         for row in snapshot.rows
     ]
-
-
-def _current(state: State, snapshot: Snapshot, key: Key) -> Attempt | None:
-    attempt = state.attempts.get(key)
-    if attempt is None or not attempt.is_pending:
-        return attempt
-    if snapshot.at_us - attempt.at_us > ATTEMPT_PATIENCE_US:
-        return Attempt(attempt.number, attempt.at_us, is_pending=False)
-    return attempt
-
-
-def _choose(
-    state: State, known: Known, snapshot: Snapshot, checks: list[Check]
-) -> tuple[list[Check], list[Intent]]:
-    """Return the checks with the account's limits applied, and the wishes that pass all of it."""
-    held = _with_pending(state, snapshot)
-    wishes: list[Intent] = []
-    outcome: dict[str, str] = {}
-    passing = sorted(
-        (check for check in checks if check.gate == PASSED),
-        key=lambda check: (-(check.p_e6 or 0), check.ticker),
-    )
-    for check in passing:
-        intent, gate = _wish(state, known, snapshot, check, held)
-        if intent is None:
-            outcome[check.ticker] = gate
-            continue
-        key = (check.ticker, check.side)
-        held = _with_wish(held, key, intent)
-        number = _next_number(state, key)
-        state.attempts[key] = Attempt(number, snapshot.at_us, is_pending=True)
-        state.wishes[key] = intent
-        wishes.append(intent)
-    return [check._replace(gate=outcome.get(check.ticker, check.gate)) for check in checks], wishes
-
-
-def _wish(
-    state: State, known: Known, snapshot: Snapshot, check: Check, held: Held
-) -> tuple[Intent | None, str]:
-    row = next(row for row in snapshot.rows if row.ticker == check.ticker)
-    fee_e4 = (row.yes_fee_e4 if check.side == "yes" else row.no_fee_e4) or 0
-    qty = entry.wanted_qty_e2(known.config, check, fee_e4, known.cash_usd_e6)
-    if not qty:
-        return None, "size"
-    intent = _intent(state, known, snapshot, check, qty)
-    gate = entry.limit_gate(known.config, held, snapshot.event_ticker, qty, _worst_cost(intent))
-    return (None, gate) if gate else (intent, PASSED)
-
-
-def _with_pending(state: State, snapshot: Snapshot) -> Held:
-    """Return what is held as if every wish that the gate has not decided on were filled whole."""
-    held = state.held
-    for key, wish in tuple(state.wishes.items()):
-        attempt = _current(state, snapshot, key)
-        if attempt is None or not attempt.is_pending:
-            del state.wishes[key]
-        elif key[0] not in held.live_markets:
-            held = _with_wish(held, key, wish)
-    return held
-
-
-def _with_wish(held: Held, key: Key, wish: Intent) -> Held:
-    return entry.with_entry(held, wish.event_ticker, key, wish.qty_e2, _worst_cost(wish))
-
-
-def _worst_cost(intent: Intent) -> int:
-    cost = intent.limit_price_e4 * intent.qty_e2
-    return cost + budget_usd_e6(intent.limit_price_e4, intent.qty_e2)
-
-
-def _next_number(state: State, key: Key) -> int:
-    attempt = state.attempts.get(key)
-    return 1 if attempt is None else attempt.number + 1
-
-
-def _intent(state: State, known: Known, snapshot: Snapshot, check: Check, qty_e2: int) -> Intent:
-    assert check.ask_e4 is not None
-    row = next(row for row in snapshot.rows if row.ticker == check.ticker)
-    number = _next_number(state, (check.ticker, check.side))
-    return Intent(
-        intent_id=derived_id(state.account, check.ticker, check.side, "entry", number),
-        account=state.account,
-        purpose=Purpose.ENTRY,
-        source=Source.AUTO_ENTRY,
-        market_ticker=check.ticker,
-        event_ticker=snapshot.event_ticker,
-        side=check.side,
-        qty_e2=qty_e2,
-        limit_price_e4=_limit_e4(check.ask_e4, state.slippage_cents, known.config),
-        at_us=snapshot.at_us,
-        valid_until_us=min(snapshot.at_us + VALID_US, snapshot.close_us),
-        snapshot_generation=snapshot.generation,
-        decision_id=decision_id(state.account, "entry", snapshot),
-        p_e6=check.p_e6,
-        edge_e4=check.edge_e4,
-        symbol_price_usd_e6=snapshot.price_usd_e6,
-        momentum_bucket=snapshot.momentum.bucket,
-        price_at_us=snapshot.price_at_us,
-        book_at_us=row.book_at_us,
-        reason=known.config.strategy.name.value,
-    )
-
-
-def _limit_e4(ask_e4: int, slippage_cents: int, config: AccountConfig) -> int:
-    """Return the ask, or a whole cent above it, which every price grid has, within the band."""
-    if not slippage_cents:
-        return ask_e4
-    most = config.risk.max_price_cents * _CENT_E4
-    return max(ask_e4, min((ask_e4 // _CENT_E4 + slippage_cents) * _CENT_E4, most))
 
 
 def _record(
@@ -329,15 +190,22 @@ def _record(
     *,
     checks: list[Check],
     wishes: list[Intent],
+    told: Told | None = None,
 ) -> tuple[Propose | Record, ...]:
     is_soon = snapshot.at_us - view.recorded_us < RECORD_INTERVAL_US
     view.gate = gate
     if not wishes and is_soon and gate not in OUTSIDE:
         return ()
     view.recorded_us = snapshot.at_us
-    account = known.config.name
-    model = known.config.strategy.model
-    record = entry_record(account, snapshot, gate, checks=checks, wishes=wishes, model=model)
+    record = entry_record(
+        known.config.name,
+        snapshot,
+        gate,
+        checks=checks,
+        wishes=wishes,
+        model=known.config.strategy.model,
+        told=told,
+    )
     return tuple(Propose(wish, record) for wish in wishes) or (record,)
 
 

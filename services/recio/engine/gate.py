@@ -13,7 +13,7 @@ import msgspec
 from recio.domain import fees, risk
 from recio.domain.account_config import AccountConfig
 from recio.domain.errors import InvalidValue
-from recio.domain.intents import Intent, Purpose, derived_id
+from recio.domain.intents import Intent, Purpose, Source, derived_id
 from recio.domain.messages import MarketInfo, PriceRange
 from recio.domain.orders import Order, OrderState
 from recio.domain.risk import Exposure, FleetTotals
@@ -176,6 +176,12 @@ def is_on_grid(yes_price_e4: int, ranges: tuple[PriceRange, ...]) -> bool:
     )
 
 
+def _strategy(intent: Intent, config: AccountConfig) -> str:
+    """Return what decided: a strategy of one's own is named with its source."""
+    is_own = config.strategy.custom is not None and intent.source is Source.AUTO_ENTRY
+    return (intent.reason if is_own else "") or config.strategy.name.value
+
+
 def _trade_of(
     intent: Intent, config: AccountConfig, facts: MarketFacts, *, number: int, now_us: int
 ) -> Trade:
@@ -185,7 +191,7 @@ def _trade_of(
         number=number,
         state=TradeState.CREATED,
         source=intent.source.value,
-        strategy=config.strategy.name.value,
+        strategy=_strategy(intent, config),
         symbol=facts.symbol,
         event_ticker=facts.event_ticker,
         market_ticker=intent.market_ticker,

@@ -17,6 +17,7 @@ from recio.domain.entry import Check
 from recio.domain.errors import InvalidValue
 from recio.domain.intents import Intent, derived_id
 from recio.domain.messages import Snapshot
+from recio.domain.proposals import Proposal
 from recio.domain.stop import Look, StopState
 
 T = TypeVar("T")
@@ -25,17 +26,8 @@ ENTRY: Final = "entry"
 STOP: Final = "stop"
 
 
-class StrikeDecision(msgspec.Struct, frozen=True, array_like=True):
-    """One strike as it was judged. ``gate`` is the first rule it failed; empty: it was bought."""
-
-    ticker: str
-    side: str
-    p_e6: int | None
-    ask_e4: int | None
-    edge_e4: int | None
-    volume_e2: int | None
-    book_age_us: int | None
-    gate: str
+StrikeDecision = Check
+"""One strike as it was judged, kept as it is."""
 
 
 class EntryBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +49,20 @@ class EntryBody(msgspec.Struct, frozen=True, kw_only=True):
     window_count: int
     strikes: tuple[StrikeDecision, ...]
     intents: tuple[UUID, ...] = ()
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a strategy of one's own said, and which it was."""
+
+    strategy: str = ""
+    failure: str = ""
+    proposals: tuple[Proposal, ...] = ()
+
+
+class StrategyBody(EntryBody, frozen=True, kw_only=True):
+    """The same where a strategy of one's own decides; ``told`` None: it was not asked, or not ours."""
+
+    told: Told | None = None
 
 
 class StopBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +96,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_entry_decoder: Final = msgspec.msgpack.Decoder(EntryBody)
+_entry_decoder: Final = msgspec.msgpack.Decoder(StrategyBody)
 _stop_decoder: Final = msgspec.msgpack.Decoder(StopBody)
 
 
@@ -107,10 +113,11 @@ def entry_record(
     checks: list[Check],
     wishes: list[Intent],
     model: Model,
+    told: Told | None = None,
 ) -> Record:
-    """Return the record of one look at an event's strikes."""
+    """Return the record of one look at an event's strikes; ``told``: by a strategy of one's own."""
     price_at_us = snapshot.price_at_us
-    body = EntryBody(
+    made = EntryBody(
         gate=gate,
         close_us=snapshot.close_us,
         price_usd_e6=snapshot.price_usd_e6,
@@ -125,9 +132,10 @@ def entry_record(
         volatility_e9=snapshot.volatility_e9,
         window_average_usd_e6=snapshot.window_average_usd_e6,
         window_count=snapshot.window_count,
-        strikes=tuple(StrikeDecision(*check) for check in checks),
+        strikes=tuple(checks),
         intents=tuple(wish.intent_id for wish in wishes),
     )
+    body = made if told is None else StrategyBody(**msgspec.structs.asdict(made), told=told)
     return Record(
         decision_id=decision_id(account, ENTRY, snapshot),
         account=account,
@@ -154,7 +162,7 @@ def stop_record(
     )
 
 
-def read_entry(body: bytes) -> EntryBody:
+def read_entry(body: bytes) -> StrategyBody:
     """Return what an entry decision saw.
 
     Raises:

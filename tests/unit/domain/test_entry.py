@@ -33,9 +33,8 @@ def config(*, risk=None, model=Model.FINGERPRINTS, **rules):
 def check(ticker=BELOW, *, settings=None, picture=PICTURE, held=None, attempt=None):
     """Judge one strike of a picture."""
     row = next(row for row in picture.rows if row.ticker == ticker)
-    return entry.check_strike(
-        settings or config(), picture, row, held=held or Held(), attempt=attempt
-    )
+    bounds = entry.bounds_of(settings or config())
+    return entry.check_strike(bounds, picture, row, held=held or Held(), attempt=attempt)
 
 
 def event_gate(settings=None, switch=Trading.ACTIVE, picture=PICTURE, *, is_spike=False):
