@@ -1,0 +1,235 @@
+"""Quotes that are made up: the tops of an event's books around what market makers believe.
+
+The belief and the shape of the quotes are those of the paper exchange's makers, whose module tells
+what of it was measured (``exchange_simulator.world.belief`` and ``makers``): a normal mixture around
+the price, with volatility from the minutes that have ended, errors that come and go within a minute
+and within ten, spreads and sizes as recorded. Nothing here knows more than the price now and the
+minutes before. Only best bid and ask are made, not what rests behind them.
+
+Regimes change the makers, never the price, which is real:
+
+    calm       as above; the quotes follow the price by 200 ms
+    trending   they follow by 1.2 s and misjudge more
+    jumpy      double spreads, half sizes; after a second's move of 4 deviations nothing for 3 s
+    thin       triple spreads, a twentieth of the sizes and of the volume
+
+``edge_e4`` plants a known mistake, for trying whether a backtest finds one: every belief is moved by so
+many 1e-4 dollars towards a half. Volume is made up as well, so that a rule on volume can be tried.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from functools import lru_cache
+from math import floor
+from typing import Final
+
+import msgspec
+
+from recio.domain.errors import InvalidValue
+from recio.domain.messages import MarketQuote
+from recio.domain.units import CONTRACT_E2, PRICE_ONE_E4
+from recio.exchange_simulator.world.belief import Errors, mixture_cdf
+from recio.exchange_simulator.world.chance import Wander, draw_bytes, quantile_table
+from recio.exchange_simulator.world.makers import Grid
+
+NEAR: Final = 4.5
+"""Deviations from the money beyond which a quote does not change any more."""
+_STEPS: Final = 256
+_FAR: Final = 8
+_REFRESH_S: Final = 4
+_SIZES_S: Final = 48
+_SPREAD_S: Final = 10
+_OUTER: Final = (1_000, 9_000)
+_MIDDLE: Final = (3_000, 7_000)
+_OWN_ERROR: Final = (0.03, 20)
+_VOLUME: Final = quantile_table(((0, 1), (0.25, 5), (0.5, 20), (0.75, 60), (1, 600)))
+"""Contracts traded in four seconds near the money (assumed)."""
+_FRONT: Final = tuple(
+    round(value)
+    for value in quantile_table(
+        ((0, 5), (0.1, 50), (0.25, 115), (0.5, 550), (0.75, 1150), (0.9, 2000), (1, 6000))
+    )
+)
+
+
+class Regime(msgspec.Struct, frozen=True, kw_only=True):
+    """How the makers quote."""
+
+    lag_ms: int = 200
+    spread: int = 1
+    size: float = 1.0
+    error: float = 1.0
+    shy_deviations: float = 0.0
+    """A second's move of so many deviations makes them leave; 0: never."""
+
+
+REGIMES: Final[dict[str, Regime]] = {
+    "calm": Regime(),
+    "trending": Regime(lag_ms=1200, error=1.5),
+    "jumpy": Regime(lag_ms=300, spread=2, size=0.5, error=2.0, shy_deviations=4.0),
+    "thin": Regime(lag_ms=300, spread=3, size=0.05, error=1.5),
+}
+
+
+def regime_of(name: str) -> Regime:
+    """Return a regime.
+
+    Raises:
+        InvalidValue: none has this name.
+    """
+    found = REGIMES.get(name)
+    if found is None:
+        raise InvalidValue(f"expected a regime of {', '.join(REGIMES)}, received {name!r}")
+    return found
+
+
+_BELIEFS: Final = tuple(
+    round(PRICE_ONE_E4 * mixture_cdf(place / _STEPS))
+    for place in range(-_FAR * _STEPS, _FAR * _STEPS + 1)
+)
+
+
+class MadeQuotes:
+    """The tops of one event. ``strikes`` are floors in cents, ascending, one for each ticker."""
+
+    def __init__(
+        self,
+        tickers: Sequence[str],
+        strikes: Sequence[int],
+        *,
+        grid: Grid,
+        regime: Regime,
+        key: str,
+        edge_e4: int = 0,
+    ) -> None:
+        self._tickers = tuple(tickers)
+        self._strikes = tuple(strikes)
+        self._regime = regime
+        self._errors = Errors(key)
+        self._digest = draw_bytes(key, 256)
+        size, period_s = _OWN_ERROR
+        self._own_size = size
+        self._own = [Wander(f"{key}|{ticker}", period_s) for ticker in tickers]
+        self._tops = _tops(grid, regime.spread, edge_e4)
+        count = len(self._tickers)
+        self._shifts = [0.0] * count
+        self._chances = [0] * count
+        self._volumes = [0] * count
+        self._shapes: list[tuple[int, int, int]] = [(-1, -1, -1)] * count
+        self._quotes: list[MarketQuote] = []
+        self._first = self._seq = 0
+        self._last = count
+        self._drawn = -1
+        self._factor = 1.0
+
+    def volatility_factor(self, second: int) -> float:
+        """Return the factor by which the makers misjudge the volatility now."""
+        if second // _REFRESH_S != self._drawn:
+            self._factor = 1 + (self._errors.volatility_factor(second) - 1) * self._regime.error
+        return self._factor
+
+    def at(self, second: int, at_us: int, mean: float, deviation: float) -> tuple[MarketQuote, ...]:
+        """Return all tops.
+
+        Args:
+            second: the second whose price the makers see.
+            at_us: when the quotes are told.
+            mean: what they expect of the settlement, in cents.
+            deviation: how far it may be off, in cents.
+        """
+        strikes, reach = self._strikes, NEAR * deviation
+        first, last = bisect_left(strikes, mean - reach), bisect_right(strikes, mean + reach)
+        if second // _REFRESH_S != self._drawn:
+            self._refresh(second, first, last)
+        scale, version, tops = _STEPS / deviation, second // _SIZES_S, self._tops
+        most, is_new = len(_BELIEFS) - 1, not self._quotes
+        for place in range(min(first, self._first), max(last, self._last)):
+            step = int((mean - strikes[place]) * scale + self._shifts[place])
+            bid_e4, ask_e4 = tops[self._chances[place]][min(max(step, 0), most)]
+            shape = bid_e4, ask_e4, version
+            if shape != self._shapes[place]:
+                self._shapes[place] = shape
+                quote = self._quote(place, shape, at_us)
+                if is_new:
+                    self._quotes.append(quote)
+                else:
+                    self._quotes[place] = quote
+        self._first, self._last = first, last
+        return tuple(self._quotes)
+
+    def _refresh(self, second: int, first: int, last: int) -> None:
+        """Draw anew what changes every few seconds, near the money only."""
+        self._drawn = second // _REFRESH_S
+        shared = self._errors.distance(second)
+        digest, regime = self._digest, self._regime
+        is_first = not self._quotes
+        for place in range(0 if is_first else first, len(self._own) if is_first else last):
+            error = shared + self._own_size * self._own[place].at(second)
+            self._shifts[place] = (error * regime.error + _FAR) * _STEPS
+            self._chances[place] = digest[(second // _SPREAD_S + 7 * place) & 255] & 31
+            traded = _VOLUME[digest[(self._drawn + 31 * place) & 255]]
+            self._volumes[place] += round(traded * regime.size) * CONTRACT_E2
+
+    def _quote(self, place: int, shape: tuple[int, int, int], at_us: int) -> MarketQuote:
+        self._seq += 1
+        bid_e4, ask_e4, version = shape
+        has_bid, has_ask = bid_e4 > 0, ask_e4 < PRICE_ONE_E4
+        return MarketQuote(
+            ticker=self._tickers[place],
+            yes_bid_e4=bid_e4 if has_bid else None,
+            yes_bid_qty_e2=self._size(bid_e4 + place + version) if has_bid else 0,
+            yes_ask_e4=ask_e4 if has_ask else None,
+            yes_ask_qty_e2=self._size(ask_e4 + place + 3 * version) if has_ask else 0,
+            volume_e2=self._volumes[place],
+            at_us=at_us,
+            seq=self._seq,
+            is_valid=True,
+        )
+
+    def _size(self, chance: int) -> int:
+        contracts = _FRONT[self._digest[(37 * chance) & 255]] * self._regime.size
+        return max(round(contracts), 1) * CONTRACT_E2
+
+
+Tops = tuple[tuple[int, int], ...]
+
+
+@lru_cache(maxsize=8)
+def _tops(grid: Grid, spread: int, edge_e4: int) -> tuple[Tops, ...]:
+    """Return (best bid, best ask) by chance and belief; 0 and 10 000 stand for an empty side."""
+    made: dict[tuple[int, int, int], Tops] = {}
+    found = []
+    for chance in range(32):
+        ticks = grid.edge_spreads[chance], grid.middle_spreads[chance], grid.outer_spreads[chance]
+        if ticks not in made:
+            made[ticks] = tuple(_touch(grid, _moved(p, edge_e4), chance, spread) for p in _BELIEFS)
+        found.append(made[ticks])
+    return tuple(found)
+
+
+def _moved(believed_e4: int, edge_e4: int) -> int:
+    """Move a belief towards a half, not over it; a negative edge moves it away."""
+    middle = PRICE_ONE_E4 // 2
+    if believed_e4 >= middle:
+        return min(max(believed_e4 - edge_e4, middle), PRICE_ONE_E4)
+    return max(min(believed_e4 + edge_e4, middle), 0)
+
+
+def _touch(grid: Grid, price_e4: int, chance: int, spread: int) -> tuple[int, int]:
+    tick = grid.tick_at(price_e4)
+    if tick != grid.tick_e4 or not _OUTER[0] <= price_e4 <= _OUTER[1]:
+        ticks = grid.edge_spreads[chance]
+    elif _MIDDLE[0] <= price_e4 <= _MIDDLE[1]:
+        ticks = grid.middle_spreads[chance]
+    else:
+        ticks = grid.outer_spreads[chance]
+    ticks *= spread
+    bid_e4 = tick * floor(price_e4 / tick - (ticks - 1) / 2)
+    ask_e4 = bid_e4 + tick * ticks
+    # A spread can reach from fine ticks into coarse ones.
+    bid_tick, ask_tick = grid.tick_at(bid_e4), grid.tick_at(ask_e4)
+    bid_e4, ask_e4 = bid_e4 // bid_tick * bid_tick, -(-ask_e4 // ask_tick) * ask_tick
+    edge = grid.edge_tick_e4
+    return min(max(bid_e4, 0), PRICE_ONE_E4 - edge), max(min(ask_e4, PRICE_ONE_E4), edge)
