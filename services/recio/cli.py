@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "migrate": "bring the database's schema up to date",
     "doctor": "show the effective configuration and what is wrong",
     "trace": "explain a trade from price tick to settlement",
+    "replay": "make recorded decisions again, or with other settings",
     "accounts": "list the accounts, their switches and their money",
     "halt": "stop trading, or allow it again",
     "disputes": "show what the exchange tells and is not believed, and decide it",
@@ -29,6 +30,7 @@ _COMMANDS: Final = {
     "simulate": "simulate trading hours under faults and judge the invariants",
     "prove": "the same with your own account document, and one page about it",
     "model": "build models of probability from minutes, and judge them",
+    "history": "load, look at and take out a history for research",
     "version": "show the versions in use",
 }
 

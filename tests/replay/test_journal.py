@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -26,9 +23,7 @@ from recio.domain.volatility_model import VolatilityModel
 from recio.engine import journal, records, replay
 from recio.engine.journal import Batch
 from recio.engine.replay import ENTRY, STOP, Fold, Stored, differences, snapshot_fold
-from recio.runtime.local.embedded import EmbeddedPostgres
 
-ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "paper"
 COORDINATOR = "unified_production_coordinator"
 ENTRIES = "auto_entry_supervisor"
@@ -84,25 +79,9 @@ async def read(url: str) -> Run:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two stepped runs, one after the other, across a close."""
-    state = tmp_path_factory.mktemp("j")
-    for period in ("13m", "3m"):
-        done = subprocess.run(
-            [sys.executable, "-m", "recio", "up", "--state", str(state), "--fast", period],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    server = EmbeddedPostgres(state / "postgres")
-    server.start()
-    try:
-        return asyncio.run(read(server.url("recio")))
-    finally:
-        server.stop()
+def run(stepped_url: str) -> Run:
+    """What two stepped runs left."""
+    return asyncio.run(read(stepped_url))
 
 
 @pytest.mark.parametrize(

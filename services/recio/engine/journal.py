@@ -8,6 +8,10 @@ else in the row, so that a batch which was changed, moved or left out is refused
 Markers stand between the events: ``...Started`` (the whole state that a fold begins with), ``Gap``
 (events that could not be kept) and ``Stopped`` (an orderly end). A session whose last batches are
 missing has no ``Stopped``: it looks as after a crash, and replay says so.
+
+A host of an account notes a snapshot that came over the bus as ``Seen``: its generation and the first
+sixteen bytes of the SHA-256 of its bytes. The journal of the environment's coordinator makes the same
+snapshot again; if it turns out that it cannot, the host notes the whole of it later, as ``Late``.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import msgspec
 
 from recio.domain.account_config import Model
 from recio.domain.errors import InvalidValue
+from recio.domain.messages import Snapshot
 
 FORMAT: Final = 1
 _LEVEL: Final = 1
@@ -34,7 +39,8 @@ MOST_BYTES: Final = 256 * 1024 * 1024
 class SnapshotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot_started"):
     """The snapshot fold begins.
 
-    ``fingerprints``, ``volatility``: SHA-256 of each artefact, in hexadecimal.
+    ``fingerprints``, ``volatility``: SHA-256 of each artefact, in hexadecimal. ``code`` names the
+    code that decides (``runtime/revision.py``), here and below; empty: it was not noted.
     """
 
     at_us: int
@@ -45,6 +51,7 @@ class SnapshotStarted(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot_s
     early_interval_us: int = 0
     fingerprints: tuple[str, ...]
     volatility: tuple[str, ...] = ()
+    code: str = ""
 
 
 class EntryStarted(msgspec.Struct, frozen=True, kw_only=True, tag="entry_started"):
@@ -53,6 +60,7 @@ class EntryStarted(msgspec.Struct, frozen=True, kw_only=True, tag="entry_started
     at_us: int
     account: str
     slippage_cents: int
+    code: str = ""
 
 
 class StopStarted(msgspec.Struct, frozen=True, kw_only=True, tag="stop_started"):
@@ -60,6 +68,20 @@ class StopStarted(msgspec.Struct, frozen=True, kw_only=True, tag="stop_started")
 
     at_us: int
     account: str
+    code: str = ""
+
+
+class Seen(msgspec.Struct, frozen=True, tag="seen"):
+    """A snapshot, named by its generation and proved by the beginning of its SHA-256."""
+
+    generation: int = msgspec.field(name="g")
+    digest: bytes = msgspec.field(name="d")
+
+
+class Late(msgspec.Struct, frozen=True, tag="late"):
+    """The whole of a snapshot that an earlier ``Seen`` of the session names; nothing is folded here."""
+
+    snapshot: Snapshot
 
 
 class Gap(msgspec.Struct, frozen=True, tag="gap"):
@@ -94,6 +116,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
+_DIGEST_BYTES: Final = 16
+
+
+def seen(snapshot: Snapshot) -> Seen:
+    """Return the reference to a snapshot."""
+    digest = hashlib.sha256(_encoder.encode(snapshot)).digest()[:_DIGEST_BYTES]
+    return Seen(snapshot.generation, digest)
 
 
 class Packer:
@@ -125,26 +154,47 @@ def sealed(batch: Batch, previous: bytes) -> Batch:
     return msgspec.structs.replace(batch, digest=_digest(batch, previous))
 
 
-def opened(batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[bytes]]]:
-    """Yield each batch of one session with its events, as they were noted.
+class Opener:
+    """Opens the batches of one session one after the other."""
 
-    Raises:
-        InvalidValue: a batch is missing, was changed or cannot be unpacked; the message names it.
-    """
-    expected, previous = 1, b""
-    for batch in batches:
-        if batch.seq != expected:
-            raise InvalidValue(f"{_place(batch)}: expected batch {expected}, which is missing")
+    __slots__ = ("_expected", "_previous")
+
+    def __init__(self) -> None:
+        self._expected, self._previous = 1, b""
+
+    def open(self, batch: Batch) -> list[bytes]:
+        """Return the events of the next batch, as they were noted.
+
+        Raises:
+            InvalidValue: a batch before it is missing, or it was changed or cannot be unpacked; the
+                message names it.
+        """
+        if batch.seq != self._expected:
+            raise InvalidValue(
+                f"{_place(batch)}: expected batch {self._expected}, which is missing"
+            )
         if batch.format != FORMAT:
             raise InvalidValue(
                 f"{_place(batch)}: expected format {FORMAT}, received {batch.format}"
             )
-        if batch.digest != _digest(batch, previous):
+        if batch.digest != _digest(batch, self._previous):
             raise InvalidValue(
                 f"{_place(batch)}: its digest does not fit: it, or the batch before, was changed"
             )
-        yield batch, _events(batch)
-        expected, previous = expected + 1, batch.digest
+        found = _events(batch)
+        self._expected, self._previous = self._expected + 1, batch.digest
+        return found
+
+
+def opened(batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[bytes]]]:
+    """Yield each batch of one session with its events, as they were noted.
+
+    Raises:
+        InvalidValue: as ``Opener.open``.
+    """
+    opener = Opener()
+    for batch in batches:
+        yield batch, opener.open(batch)
 
 
 def decoded(batches: Iterable[Batch], decoder: msgspec.msgpack.Decoder[Any]) -> Iterator[Any]:
@@ -154,11 +204,22 @@ def decoded(batches: Iterable[Batch], decoder: msgspec.msgpack.Decoder[Any]) -> 
         InvalidValue: as ``opened``, or an event is none of the decoder's; the message names it.
     """
     for batch, events in opened(batches):
-        for place, event in enumerate(events, start=1):
-            try:
-                yield decoder.decode(event)
-            except (ValueError, RecursionError) as error:
-                raise InvalidValue(f"{_place(batch)}, event {place}: {error}") from error
+        yield from decoded_events(batch, events, decoder)
+
+
+def decoded_events(
+    batch: Batch, events: Iterable[bytes], decoder: msgspec.msgpack.Decoder[Any]
+) -> Iterator[Any]:
+    """Yield the events of one batch.
+
+    Raises:
+        InvalidValue: an event is none of the decoder's; the message names it.
+    """
+    for place, event in enumerate(events, start=1):
+        try:
+            yield decoder.decode(event)
+        except (ValueError, RecursionError) as error:
+            raise InvalidValue(f"{_place(batch)}, event {place}: {error}") from error
 
 
 def _digest(batch: Batch, previous: bytes) -> bytes:

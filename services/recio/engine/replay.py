@@ -24,7 +24,15 @@ from recio.domain.fingerprints import Fingerprints
 from recio.domain.intents import Intent
 from recio.domain.volatility_model import VolatilityModel
 from recio.engine import entry, snapshot, stop
-from recio.engine.journal import EntryStarted, Gap, SnapshotStarted, Stopped, StopStarted
+from recio.engine.journal import (
+    EntryStarted,
+    Gap,
+    Late,
+    Seen,
+    SnapshotStarted,
+    Stopped,
+    StopStarted,
+)
 from recio.engine.records import Record
 
 _STARTED: Final = (SnapshotStarted, EntryStarted, StopStarted)
@@ -109,13 +117,13 @@ ENTRY: Final = Fold(
     "entry",
     _entry_state,
     entry.step,
-    msgspec.msgpack.Decoder(EntryStarted | Gap | Stopped | entry.Event),
+    msgspec.msgpack.Decoder(EntryStarted | Seen | Late | Gap | Stopped | entry.Event),
 )
 STOP: Final = Fold(
     "stop",
     _stop_state,
     stop.step,
-    msgspec.msgpack.Decoder(StopStarted | Gap | Stopped | stop.Event),
+    msgspec.msgpack.Decoder(StopStarted | Seen | Late | Gap | Stopped | stop.Event),
 )
 
 
@@ -156,6 +164,18 @@ class Replay:
         for command in commands:
             self._note_wish(command)
         return commands
+
+    @property
+    def state(self) -> Any:  # noqa: ANN401 (of any fold)
+        """The fold's state; None where it is not known."""
+        return self._state
+
+    def lose(self, since_us: int, reason: str) -> None:
+        """Give up until the next start: what follows cannot be known."""
+        self._break(max(since_us, self._now_us()), reason)
+
+    def _now_us(self) -> int:
+        return 0 if self._state is None else int(self._state.now_us)
 
     def end(self) -> None:
         """Close: a session that still goes on is open to its end."""

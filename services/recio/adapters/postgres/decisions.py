@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -53,23 +54,47 @@ async def write_records(tx: Transaction, records: Sequence[Record]) -> None:
 async def read_records(tx: Transaction, account: str, kind: str) -> list[Record]:
     """Return the account's decision records of a kind, as they were appended."""
     rows = await tx.fetch(
-        "SELECT decision_id, event_ticker, generation, at, body FROM trading.decisions "
+        f"SELECT {_COLUMNS} FROM trading.decisions "  # noqa: S608 - our own column list
         "WHERE account = %s AND kind = %s ORDER BY at, decision_id",
         account,
         kind,
     )
-    return [
-        Record(
-            decision_id=one,
-            account=account,
-            kind=kind,
-            event_ticker=event_ticker,
-            generation=generation,
-            at_us=time_us(at),
-            body=bytes(body),
-        )
-        for one, event_ticker, generation, at, body in rows
-    ]
+    return [_record(row) for row in rows]
+
+
+async def page(
+    tx: Transaction, account: str, after: tuple[int, UUID], *, until_us: int | None, most: int
+) -> list[Record]:
+    """Return the account's next records in order of time and id, beginning after a place."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM trading.decisions "  # noqa: S608 - our own column list
+        "WHERE account = %s AND at >= %s AND (at, decision_id) > (%s, %s) "
+        "AND (%s::timestamptz IS NULL OR at <= %s) ORDER BY at, decision_id LIMIT %s",
+        account,
+        as_datetime(after[0]),
+        as_datetime(after[0]),
+        after[1],
+        None if until_us is None else as_datetime(until_us),
+        None if until_us is None else as_datetime(until_us),
+        most,
+    )
+    return [_record(row) for row in rows]
+
+
+_COLUMNS: Final = "decision_id, account, kind, event_ticker, generation, at, body"
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    decision_id, account, kind, event_ticker, generation, at, body = row
+    return Record(
+        decision_id=decision_id,
+        account=account,
+        kind=kind,
+        event_ticker=event_ticker,
+        generation=generation,
+        at_us=time_us(at),
+        body=bytes(body),
+    )
 
 
 async def write_automation(

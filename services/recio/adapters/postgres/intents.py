@@ -76,6 +76,27 @@ async def automatic(tx: Transaction, account: str) -> list[Intent]:
     return [_intent(row) for row in rows]
 
 
+async def page(
+    tx: Transaction, account: str, after: tuple[int, UUID], *, until_us: int | None, most: int
+) -> list[Intent]:
+    """Return the account's next automatic intents by time and id, beginning after a place."""
+    until = _moment(until_us)
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM trading.intents "  # noqa: S608 - our own column list
+        "WHERE account = %s AND source IN ('auto_entry', 'auto_stop', 'momentum_stop', 'flatten') "
+        "AND at >= %s AND (at, intent_id) > (%s, %s) "
+        "AND (%s::timestamptz IS NULL OR at <= %s) ORDER BY at, intent_id LIMIT %s",
+        account,
+        as_datetime(after[0]),
+        as_datetime(after[0]),
+        after[1],
+        until,
+        until,
+        most,
+    )
+    return [_intent(row) for row in rows]
+
+
 def waiting_query(intent_id: UUID) -> Query:
     """Return what gives a row if the intent still waits for the gate."""
     return Query(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from recio.domain.units import as_datetime, time_us
@@ -18,14 +18,14 @@ _READ: Final = (
     "SELECT {owner}, host, session, seq, first_at, count, format, digest, body FROM {table} "
     "WHERE {owner} = %s AND host = %s ORDER BY first_at, session, seq"
 )
-_MARKET: Final = {"table": "market.journal", "owner": "environment"}
-_TRADING: Final = {"table": "trading.journal", "owner": "account"}
+MARKET: Final = {"table": "market.journal", "owner": "environment"}
+TRADING: Final = {"table": "trading.journal", "owner": "account"}
 
 
 async def append(tx: Transaction, batches: Sequence[Batch], *, is_account: bool) -> None:
     """Append batches; one that stands there already, as after a lost commit, is no second row."""
     await tx.execute_many(
-        _INSERT.format_map(_TRADING if is_account else _MARKET),
+        _INSERT.format_map(TRADING if is_account else MARKET),
         [
             (
                 batch.owner,
@@ -48,22 +48,28 @@ async def sessions(
 ) -> list[list[Batch]]:
     """Return the batches of each run of a host, runs and batches in order."""
     rows = await tx.fetch(
-        _READ.format_map(_TRADING if is_account else _MARKET),
+        _READ.format_map(TRADING if is_account else MARKET),
         owner,
         host,
     )
     found: dict[UUID, list[Batch]] = {}
-    for owned_by, name, session, seq, first_at, count, kind, digest, body in rows:
-        batch = Batch(
-            owner=owned_by,
-            host=name,
-            session=session,
-            seq=seq,
-            first_at_us=time_us(first_at),
-            count=count,
-            body=bytes(body),
-            digest=bytes(digest),
-            format=kind,
-        )
-        found.setdefault(session, []).append(batch)
+    for row in rows:
+        batch = batch_of(row)
+        found.setdefault(batch.session, []).append(batch)
     return [sorted(batches, key=lambda batch: batch.seq) for batches in found.values()]
+
+
+def batch_of(row: tuple[Any, ...]) -> Batch:
+    """Return a row as a batch: owner, host, session, seq, first_at, count, format, digest, body."""
+    owner, host, session, seq, first_at, count, kind, digest, body = row
+    return Batch(
+        owner=owner,
+        host=host,
+        session=session,
+        seq=seq,
+        first_at_us=time_us(first_at),
+        count=count,
+        body=bytes(body),
+        digest=bytes(digest),
+        format=kind,
+    )
