@@ -18,6 +18,7 @@ from recio.research.axes import (
     MINUS,
     Axis,
     number_text,
+    tick_text,
     tight_axis,
     time_axis,
     time_text,
@@ -185,17 +186,21 @@ def heat_map(
     return figure(title, about, f"<!--legend-->{drawn}", numbers, size=(WIDTH, height))
 
 
-def reliability_diagram(title: str, bins: Sequence[Bin]) -> str:
-    """Draw what came true against what was predicted; on the diagonal both are the same."""
+def reliability_diagram(title: str, bins: Sequence[Bin], *, zoom: bool = False) -> str:
+    """Draw what came true against what was predicted; on the diagonal both are the same.
+
+    With ``zoom`` the axes hold the bins only, else all from zero to one.
+    """
     held = [one for one in bins if one.count]
     if not held:
         return _nothing(title)
-    x = value_axis([0.0, 1.0], _LEFT, 410)
-    y = value_axis([0.0, 1.0], 374, _TOP)
+    shown = [edge for one in held for edge in (one.mean_p, one.low, one.high)]
+    x = value_axis(shown if zoom else [0.0, 1.0], _LEFT, 410)
+    y = value_axis(shown if zoom else [0.0, 1.0], 374, _TOP)
     drawn = _frame(x, y, "predicted probability", "share that came true", bottom=374)
     drawn += (
-        f'<line class="z" stroke-dasharray="4 4" x1="{x.px(0):g}" y1="{y.px(0):g}" '
-        f'x2="{x.px(1):g}" y2="{y.px(1):g}"/>'
+        f'<line class="z" stroke-dasharray="4 4" x1="{x.first_px:g}" y1="{y.first_px:g}" '
+        f'x2="{x.last_px:g}" y2="{y.last_px:g}"/>'
     )
     most = max(one.count for one in held)
     for one in held:
@@ -333,7 +338,9 @@ def _bar(left: float, step: float, value: float, y: Axis, *, signed: bool, name:
 
 def _bar_value(middle: float, value: float, y: Axis) -> str:
     at = y.px(value) + (-4 if value >= 0 else 13)
-    return _text(middle, at, number_text(value), mark="v m")
+    step = (y.ticks[1][0] - y.ticks[0][0]) / 10
+    text = number_text(value) if value == round(value) else tick_text(value, step)
+    return _text(middle, at, text, mark="v m")
 
 
 def _bar_names(names: Sequence[str], step: float) -> str:

@@ -15,6 +15,8 @@ from typing import Final
 from recio.research.axes import MINUS, NOT_KNOWN, number_text
 
 Cell = str | int | float | None
+_WIDE_FROM: Final = 8
+"""A table with so many columns scrolls instead of breaking its lines."""
 _NAVIGATION_FROM: Final = 4
 """A page with fewer sections needs no list of them."""
 
@@ -35,7 +37,7 @@ p{max-width:46rem;margin:.5rem 0}.lead{font-size:1.08rem}.dim{color:var(--dim)}
 a{color:var(--c0)}code{font-size:.9em;overflow-wrap:anywhere}
 nav{margin:1rem 0;display:flex;flex-wrap:wrap;gap:.15rem 1rem;font-size:.92rem}
 .note{background:var(--note);border-left:4px solid var(--note-edge);padding:.6rem .9rem;max-width:46rem}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.75rem;margin:1rem 0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(14rem,1fr));gap:.75rem;margin:1rem 0}
 .tile{background:var(--panel);border:1px solid var(--grid);border-radius:6px;padding:.7rem .9rem}
 .tile b{display:block;font-size:1.45rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .tile span{color:var(--dim);font-size:.88rem;display:block}
@@ -58,7 +60,7 @@ details{margin:.25rem 0}summary{cursor:pointer;color:var(--dim);font-size:.88rem
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 th{text-align:left;color:var(--dim);font-weight:600;position:sticky;top:0;background:var(--bg)}
 td,th{padding:.25rem .9rem .25rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
-td.n,th.n{text-align:right;white-space:nowrap}
+td.n,th.n{text-align:right;white-space:nowrap}table.wide td{white-space:nowrap}
 @media(max-width:640px){body{padding:1.25rem .9rem 3rem}h1{font-size:1.35rem}
 svg.plot text{font-size:18px}svg.plot text.m{display:none}}
 @media print{body{max-width:none;padding:0}.scroll{max-height:none;overflow:visible}nav{display:none}}
@@ -98,8 +100,9 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
         + "</tr>"
         for row in rows
     )
+    wide = ' class="wide"' if len(headers) >= _WIDE_FROM else ""
     return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll" tabindex="0"><table{wide}><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

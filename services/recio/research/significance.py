@@ -21,10 +21,10 @@ import msgspec
 
 from recio.domain.errors import InvalidValue
 
-DRAWS: Final = 4000
+DRAWS: Final = 2000
 FEWEST_DRAWS: Final = 400
-MOST_WORK: Final = 4_000_000
-"""Draws times events: about two seconds."""
+MOST_WORK: Final = 2_000_000
+"""Draws times events: about a second."""
 _EULER_GAMMA: Final = 0.5772156649015329
 _NORMAL: Final = NormalDist()
 _LEVEL: Final = 0.95
@@ -91,7 +91,7 @@ def draws_for(events: int) -> int:
     """Return how often so many events are drawn.
 
     >>> draws_for(100), draws_for(8000), draws_for(10**6)
-    (4000, 500, 400)
+    (2000, 400, 400)
     """
     return max(FEWEST_DRAWS, min(DRAWS, MOST_WORK // max(events, 1)))
 

@@ -1,0 +1,1 @@
+"""What a backtest found, as a page, tables and files."""
