@@ -9,6 +9,8 @@ books are on the tape gets its tops from them, as live.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from recio.domain.messages import (
@@ -18,6 +20,9 @@ from recio.domain.messages import (
     PriceHistory,
     PriceUpdate,
 )
+
+ENVIRONMENT: Final = "backtest"
+"""The environment of every message on a tape."""
 
 Levels = tuple[tuple[int, int], ...]
 """(price_e4, qty_e2), each side on its own scale, in any order."""
