@@ -23,11 +23,13 @@ from recio.apps.main_app.hub import Hub, Reader
 from recio.apps.system_monitor.probe import _CPU, Probe, _number
 from recio.apps.system_monitor.settings import Target as Target_
 from recio.domain import messages
-from recio.domain.errors import InvalidValue, Unavailable
+from recio.domain.errors import InvalidValue, StrategyFailed, Unavailable
+from recio.domain.proposals import Proposal
 from recio.domain.stop import StopState
 from recio.engine import journal, records, replay
 from recio.engine.breakers import Subject
 from recio.ports import HttpReply
+from recio.runtime.sandbox import wire
 
 NOW_US = 1_795_255_200_000_000
 ID = UUID("80853845-8c14-8675-9318-9b640133675b")
@@ -37,6 +39,7 @@ _row = messages.StrikeRow(
     yes_bid_e4=9400, yes_ask_e4=9500, yes_bid_qty_e2=100, yes_ask_qty_e2=200, yes_edge_e4=-12,
     no_edge_e4=None, volume_e2=33_896, seq=7, book_at_us=NOW_US, is_valid=True, yes_fee_e4=34,
     no_fee_e4=34, p_fingerprints_e6=955_000, p_volatility_e6=954_000,
+    p_blend_e6=954_500,
 )  # fmt: skip
 _both = {"at_us": NOW_US, "seen_us": NOW_US}
 SNAPSHOT = messages.Snapshot(
@@ -377,6 +380,9 @@ TARGETS = (
     _packed("journal event", _journal_event, *_EVENTS, refusals=(InvalidValue,)),
     _packed("entry record", records.read_entry, _ENTRY, refusals=(InvalidValue,)),
     _packed("stop record", records.read_stop, _STOP, refusals=(InvalidValue,)),
+    _packed("strategy's answer", wire.read_answer,
+            wire.Reply(1, (Proposal(T, "yes", 1, 970_000, 9500, "r"),)), wire.Reply(0, walls=("w",)),
+            wire.Reply(2, failure="ValueError"), refusals=(StrategyFailed,)),
     _packed("snapshot row", snapshots._decoded, SNAPSHOT, refusals=(), check=without_storing),
     _packed("record of a trace", chain._unpacked, _ENTRY, refusals=(*_DATABASE, ValueError)),
     _json("automation row", _stored_json(decisions.read_spikes), {"spikes": {}, "reason": "", "event_ticker": None, "paused_until_us": None,

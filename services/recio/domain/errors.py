@@ -41,3 +41,14 @@ class Broken(RecioError):
 
 class InvalidValue(Rejected, ValueError):
     """A value does not fit its type: wrong scale, out of range, not a number."""
+
+
+class StrategyFailed(Rejected):
+    """A strategy of one's own did not answer as it must.
+
+    ``kind`` names how: not_loaded, raised, timeout, nonsense, too_long, ended.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
