@@ -115,6 +115,7 @@ export function day(us: Known<number>): string {
 const words: Record<string, string> = {
   // Gates of the entry rules and reasons of the strike table.
   attempt_pending: "already proposed",
+  blend_unknown: "no blend",
   book_crossed: "book crossed",
   book_invalid: "book not whole",
   book_stale: "book too old",

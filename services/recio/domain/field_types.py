@@ -141,7 +141,8 @@ class Model(StrEnum):
     FINGERPRINTS = "Fingerprints"
     """how often a move of that size happened in years of minutes with such momentum"""
     BLEND = "Blend"
-    """the mean of both; unknown if either is"""
+    """the middle of the market's own bid and ask, moved towards Volatility by a weight that was fitted on
+    recorded markets; unknown without such a weight, or with a side of the book empty"""
 
 
 class SizingMethod(StrEnum):

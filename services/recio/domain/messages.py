@@ -172,7 +172,7 @@ class StrikeRow(msgspec.Struct, frozen=True, kw_only=True):
     ``side`` is the side that wins if the price stays: yes for strikes below it, no at or above.
     A NO contract is bought at 10_000 - yes bid. ``buffer_usd_e6`` is the distance of price and strike,
     never negative. ``book_at_us`` is when this top was last known to be true. ``p_yes_e6`` is the
-    environment's model; the two others let an account choose its own. Fees are per contract.
+    environment's model; the three others let an account choose its own. Fees are per contract.
     """
 
     ticker: _Name
@@ -195,6 +195,7 @@ class StrikeRow(msgspec.Struct, frozen=True, kw_only=True):
     p_volatility_e6: _Chance | None = None
     yes_fee_e4: _Fee | None = None
     no_fee_e4: _Fee | None = None
+    p_blend_e6: _Chance | None = None
 
 
 class Momentum(msgspec.Struct, frozen=True, kw_only=True):

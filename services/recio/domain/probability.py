@@ -8,7 +8,10 @@ and the seconds over which it may still move, so the averaging is in both.
 * Volatility: the settlement's log return has Student's distribution with the scale, the degrees of
   freedom and the lean that ``volatility.Volatility`` foretells for this close
   (``volatility_model``, docs/model.md).
-* Blend: the plain mean of the two; unknown if either is.
+* Blend: the log odds of the market's own middle, moved towards the volatility model's by a weight
+  for the time left that the artefact holds. Unknown if either is: without a weight for the symbol,
+  without a book, with one side only, or with sides more than 20 cents apart, whose middle is nobody's
+  opinion.
 
 What is not known is None with a reason, never a number. No probability is 0 or 1: nothing is known
 better than to 0.005 points, half of the tables' resolution.
@@ -16,22 +19,27 @@ better than to 0.005 points, half of the tables' resolution.
 
 from __future__ import annotations
 
-from math import erf, log, log1p, sqrt
+from functools import lru_cache
+from math import erf, exp, log, log1p, sqrt
 from typing import Final
 
 from recio.domain.account_config import Model
 from recio.domain.fingerprints import DOWN, UP, Curve, Fingerprints
 from recio.domain.settlement import Outlook
-from recio.domain.units import P_ONE_E6
+from recio.domain.units import P_ONE_E6, PRICE_ONE_E4
 from recio.domain.volatility_model import Spread
 
-REVISION: Final = "avg60-t"
+REVISION: Final = "avg60-t2"
 """Changes when a formula of this module does."""
 LEAST_E6: Final = 50
 NO_FINGERPRINT: Final = "fingerprints_unknown"
 NO_VOLATILITY: Final = "volatility_unknown"
-MODEL_REASONS: Final = frozenset({NO_FINGERPRINT, NO_VOLATILITY})
+NO_BLEND: Final = "blend_unknown"
+MODEL_REASONS: Final = frozenset({NO_FINGERPRINT, NO_VOLATILITY, NO_BLEND})
 """Reasons of one model; every other reason stands against all models."""
+
+MOST_SPREAD_E4: Final = 2_000
+"""Sides further apart have no middle."""
 
 _SHARE_E6: Final = 100
 _HALF_E6: Final = P_ONE_E6 // 2
@@ -50,6 +58,7 @@ class Odds:
         "_centre",
         "_curve",
         "_spread",
+        "_weight",
         "fingerprints_reason",
         "reason",
         "volatility_reason",
@@ -67,6 +76,7 @@ class Odds:
         self._centre = outlook.centre_usd_e6
         self._curve = curve
         self._spread = None if spread is None else spread.prepared()
+        self._weight = None if spread is None else spread.weight
         self.fingerprints_reason = outlook.reason or ("" if curve else NO_FINGERPRINT)
         self.volatility_reason = outlook.reason or ("" if spread else NO_VOLATILITY)
 
@@ -97,6 +107,27 @@ class Odds:
             return found
         return LEAST_E6 if found < LEAST_E6 else _MOST_E6
 
+    def blend_e6(
+        self, volatility_e6: int | None, bid_e4: int | None, ask_e4: int | None
+    ) -> int | None:
+        """Return the market's odds moved towards ours; the book is one that is whole and valid."""
+        weight = self._weight
+        if weight is None or volatility_e6 is None or bid_e4 is None or ask_e4 is None:
+            return None
+        if not 0 < ask_e4 - bid_e4 <= MOST_SPREAD_E4:
+            return None
+        market = _odds_of_prices()[bid_e4 + ask_e4]
+        ours = log(volatility_e6 / (P_ONE_E6 - volatility_e6))
+        found = round(P_ONE_E6 / (1 + exp(-market - weight * (ours - market))))
+        return min(max(found, LEAST_E6), _MOST_E6)
+
+
+@lru_cache(maxsize=1)
+def _odds_of_prices() -> tuple[float, ...]:
+    """Return the log odds of every sum of a bid and an ask."""
+    both = 2 * PRICE_ONE_E4
+    return (0.0, *(log(total / (both - total)) for total in range(1, both)), 0.0)
+
 
 def student(d: float) -> float:
     """Return P(X < d) of Student's distribution with 4 degrees of freedom and variance one.
@@ -122,25 +153,23 @@ def odds(
     return Odds(outlook, curve, spread)
 
 
-def choose(model: Model, fingerprints_e6: int | None, volatility_e6: int | None) -> int | None:
+def choose(
+    model: Model, fingerprints_e6: int | None, volatility_e6: int | None, blend_e6: int | None
+) -> int | None:
     """Return the probability of the wanted model.
 
-    >>> choose(Model.BLEND, 960_000, 940_001), choose(Model.BLEND, 960_000, None)
+    >>> choose(Model.BLEND, 960_000, 940_001, 950_000), choose(Model.VOLATILITY, 960_000, None, None)
     (950000, None)
     """
     if model is Model.FINGERPRINTS:
         return fingerprints_e6
-    if model is Model.VOLATILITY:
-        return volatility_e6
-    if fingerprints_e6 is None or volatility_e6 is None:
-        return None
-    return (fingerprints_e6 + volatility_e6) // 2
+    return volatility_e6 if model is Model.VOLATILITY else blend_e6
 
 
 def version(model: Model, fingerprints: Fingerprints | None, volatility: str = "") -> str:
     """Return what a probability was made with: formulas and the artefacts' names."""
     names = [REVISION]
-    if fingerprints is not None and model is not Model.VOLATILITY:
+    if fingerprints is not None and model is Model.FINGERPRINTS:
         names.append(fingerprints.name)
     if volatility and model is not Model.FINGERPRINTS:
         names.append(volatility)

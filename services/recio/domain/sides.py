@@ -33,7 +33,7 @@ def p_yes_e6(snapshot: Snapshot, row: StrikeRow, model: Model) -> int | None:
     """Return P(YES) by the account's model, whichever the environment shows."""
     if snapshot.model == model.value:
         return row.p_yes_e6
-    return choose(model, row.p_fingerprints_e6, row.p_volatility_e6)
+    return choose(model, row.p_fingerprints_e6, row.p_volatility_e6, row.p_blend_e6)
 
 
 def view(snapshot: Snapshot, row: StrikeRow, side: str, model: Model) -> SideView:

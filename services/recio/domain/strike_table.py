@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from recio.domain import fees
 from recio.domain.account_config import Model
 from recio.domain.messages import MarketInfo, MarketQuote, StrikeRow
-from recio.domain.probability import Odds, choose
+from recio.domain.probability import NO_BLEND, Odds, choose
 from recio.domain.settlement import ABOVE
 from recio.domain.units import P_ONE_E6, PRICE_ONE_E4
 
@@ -145,9 +145,10 @@ def _row(
     is_above = market.strike_type in ABOVE
     by_moves = odds.fingerprints_e6(strike) if is_above else None
     by_spread = odds.volatility_e6(strike) if is_above else None
-    p_yes = choose(view.model, by_moves, by_spread)
     reason = why_not_tradable(market, quote)
     top = _Top(quote, fee_table)
+    blend = odds.blend_e6(by_spread, top.bid, top.ask) if top.is_valid else None
+    p_yes = choose(view.model, by_moves, by_spread, blend)
     yes_edge = no_edge = None
     if p_yes is None:
         reason = reason or why_no_probability(odds, view.model)
@@ -175,6 +176,7 @@ def _row(
         p_volatility_e6=by_spread,
         yes_fee_e4=top.yes_fee,
         no_fee_e4=top.no_fee,
+        p_blend_e6=blend,
     )
 
 
@@ -186,7 +188,7 @@ def why_no_probability(odds: Odds, model: Model) -> str:
         return odds.volatility_reason
     if model is Model.FINGERPRINTS:
         return odds.fingerprints_reason
-    return odds.fingerprints_reason or odds.volatility_reason
+    return odds.volatility_reason or NO_BLEND
 
 
 def _is_crossed(quote: MarketQuote) -> bool:

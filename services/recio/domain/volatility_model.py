@@ -52,6 +52,36 @@ class Fitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revision: str
 
 
+class Blend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the market's log odds are moved towards the model's, by minutes to the close.
+
+    Fitted on recorded markets: ``first`` and ``last`` close, ``markets`` how many, ``sha256`` of their
+    trades. Between two times the weight is a straight line in the logarithm of the time; outside it
+    is the nearest one.
+    """
+
+    on: str
+    first: str
+    last: str
+    markets: int
+    sha256: str
+    source: str
+    minutes: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    def weight(self, minutes_left: float) -> float:
+        """Return the model's share at this time, 0 to 1."""
+        known = self.minutes
+        if minutes_left <= known[0]:
+            return self.weights[0]
+        if minutes_left >= known[-1]:
+            return self.weights[-1]
+        upper = bisect_right(known, minutes_left)
+        low, high = known[upper - 1], known[upper]
+        share = log(minutes_left / low) / log(high / low)
+        return self.weights[upper - 1] * (1 - share) + self.weights[upper] * share
+
+
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The artefact as it is stored.
 
@@ -61,7 +91,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``absolute`` of the size that it is measured by). ``weights``: one row a horizon, constant first,
     then features in the order of ``volatility.Volatility``. ``freedom``: a row of constants, one a
     horizon, and the weights of the two features named by ``freedom_of``. ``reversion``: by which
-    share of its deviation the expected price leans against the drift ``reversion_of``.
+    share of its deviation the expected price leans against the drift ``reversion_of``. ``blend``:
+    with the market; None: no markets of this symbol were recorded together with its minutes.
     """
 
     format: int
@@ -82,14 +113,19 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     freedom_weights: tuple[float, ...]
     reversion: tuple[float, ...]
     reversion_of: int
+    blend: Blend | None = None
 
 
 class Spread(NamedTuple):
-    """The distribution of the settlement's log return: ``lean + scale x Student(freedom)``."""
+    """The distribution of the settlement's log return: ``lean + scale x Student(freedom)``.
+
+    ``weight``: how far the market's log odds are moved towards these in a blend; None: not known.
+    """
 
     scale: float
     freedom: float = inf
     lean: float = 0.0
+    weight: float | None = None
 
     def above(self, ratio: float) -> float:
         """Return P(settlement > centre / ``ratio``)."""
@@ -188,7 +224,8 @@ class VolatilityModel:
         exponent = _mix(read.freedom, lower, share) + freedom_shift
         exponent = min(max(exponent, _LEAST_LOG_FREEDOM), _MOST_LOG_FREEDOM)
         lean = -_mix(read.reversion, lower, share) * drift * scale
-        return Spread(scale, LEAST_FREEDOM + exp(exponent), lean)
+        weight = None if read.blend is None else read.blend.weight(minutes_left)
+        return Spread(scale, LEAST_FREEDOM + exp(exponent), lean, weight)
 
 
 def chance(d: float, freedom: float) -> float:
@@ -229,9 +266,22 @@ def _check(read: Parameters) -> None:
         and min(read.horizons_minutes) > 0
         and sorted(set(read.horizons_minutes)) == list(read.horizons_minutes)
     )
-    if not fits:
+    if not fits or not _is_blend(read.blend):
         raise InvalidValue("volatility model: its tables do not fit each other: fit it again")
     numbers = [*read.lows, *read.highs, *read.freedom, *read.freedom_weights, *read.reversion]
     numbers += [each for row in read.weights for each in row]
     if not all(isfinite(each) for each in numbers):
         raise InvalidValue("volatility model: expected finite numbers: fit it again")
+
+
+def _is_blend(blend: Blend | None) -> bool:
+    if blend is None:
+        return True
+    minutes, weights = blend.minutes, blend.weights
+    return (
+        len(minutes) == len(weights) > 0
+        and minutes[0] > 0
+        and sorted(set(minutes)) == list(minutes)
+        and minutes[-1] < inf
+        and all(0 <= each <= 1 for each in weights)
+    )

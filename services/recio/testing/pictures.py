@@ -69,6 +69,7 @@ def row(
         is_valid=True,
         p_fingerprints_e6=p_yes_e6,
         p_volatility_e6=p_yes_e6,
+        p_blend_e6=p_yes_e6,
         yes_fee_e4=yes_fee,
         no_fee_e4=no_fee,
     )

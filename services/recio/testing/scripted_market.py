@@ -47,6 +47,7 @@ def strike_row(strike_dollars: int, price_usd_e6: int, at_us: int, **changed: ob
         side="yes" if buffer > 0 else "no",
         p_yes_e6=p_yes,
         p_volatility_e6=p_yes,
+        p_blend_e6=p_yes,
         yes_bid_e4=max(fair - 130, 10),
         yes_ask_e4=min(fair + 60, 9_990),
         yes_bid_qty_e2=125_00,

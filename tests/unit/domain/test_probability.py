@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recio import data
 from recio.domain.account_config import Model
 from recio.domain.fingerprints import Fingerprints
-from recio.domain.probability import choose, odds, student, version
+from recio.domain.probability import LEAST_E6, Odds, choose, odds, student, version
 from recio.domain.settlement import NO_MEAN, Outlook, outlook
 from recio.domain.units import SECOND_US
 from recio.domain.volatility_model import Spread, chance
@@ -116,14 +116,29 @@ def test_beyond_the_tables_hour_there_is_no_fingerprint():
     assert far.volatility_e6(PRICE) is not None
 
 
-def test_models_are_chosen_and_blended():
-    """Blend is the mean and needs both."""
-    assert choose(Model.FINGERPRINTS, 1, 2) == 1
-    assert choose(Model.VOLATILITY, 1, 2) == 2
-    assert choose(Model.BLEND, 600_000, 700_000) == 650_000
-    assert choose(Model.BLEND, None, 700_000) is None
-    assert version(Model.FINGERPRINTS, prints()) == "avg60-t+btc_2025-07-20"
-    assert version(Model.VOLATILITY, prints(), "v1") == "avg60-t+v1"
+def test_models_are_chosen():
+    """Each account has its own; what its model does not know is not known."""
+    assert choose(Model.FINGERPRINTS, 1, 2, 3) == 1
+    assert choose(Model.VOLATILITY, 1, 2, 3) == 2
+    assert choose(Model.BLEND, 1, 2, 3) == 3
+    assert choose(Model.BLEND, 1, 2, None) is None
+    assert version(Model.FINGERPRINTS, prints(), "v1") == "avg60-t2+btc_2025-07-20"
+    assert version(Model.VOLATILITY, prints(), "v1") == "avg60-t2+v1"
+    assert version(Model.BLEND, prints(), "v1") == "avg60-t2+v1"
+
+
+@given(
+    st.integers(1, 9_998), st.integers(1, 2_000), st.floats(0, 1),
+    st.integers(LEAST_E6, 1_000_000 - LEAST_E6),
+)  # fmt: skip
+def test_a_blend_never_leaves_its_two_parts(bid, gap, weight, ours):
+    """It lies between the market's middle and the model, whatever the weight, and is never certain."""
+    ask = min(bid + gap, 9_999)
+    here = Odds(Outlook(PRICE, 600.0), None, Spread(0.002, 4.0, 0.0, weight))
+    found, market = here.blend_e6(ours, bid, ask), (bid + ask) * 50
+
+    assert min(ours, market) - 1 <= found <= max(ours, market) + 1
+    assert LEAST_E6 <= found <= 1_000_000 - LEAST_E6
 
 
 STRIKES = st.integers(round(PRICE * 0.9), round(PRICE * 1.1))

@@ -142,13 +142,57 @@ def test_no_probability_is_a_reason():
     assert reason(Odds(Outlook(PRICE, 600.0), None, TEN_MINUTES), Model.FINGERPRINTS) == (
         "fingerprints_unknown"
     )
-    assert (
-        reason(Odds(Outlook(PRICE, 600.0), None, TEN_MINUTES), Model.BLEND)
-        == "fingerprints_unknown"
-    )
+    assert reason(Odds(Outlook(PRICE, 600.0), None, TEN_MINUTES), Model.BLEND) == "blend_unknown"
+    assert reason(Odds(Outlook(PRICE, 600.0), None, None), Model.BLEND) == "volatility_unknown"
     assert (
         reason(Odds(Outlook(0, 0.0, "no_index"), None, TEN_MINUTES), Model.VOLATILITY) == "no_index"
     )
+
+
+HALF = TEN_MINUTES._replace(weight=0.5)
+
+
+def blended(top, *, is_valid=True, spread=HALF):
+    """Return the row of one market whose page shows the blend."""
+    odds = Odds(Outlook(PRICE, 600.0), None, spread)
+    quotes = [quote("M+1", *top, is_valid=is_valid)]
+    return table([market(1)], quotes, odds=odds, model=Model.BLEND)["M+1"]
+
+
+def test_the_blend_lies_between_the_market_and_the_model():
+    """Half way in log odds; with a weight of zero it is the market's middle, of one the model."""
+    row = blended((5_900, 6_100))
+
+    assert row.p_volatility_e6 < row.p_blend_e6 < 600_000
+    assert row.p_yes_e6 == row.p_blend_e6
+    assert row.yes_edge_e4 == row.p_blend_e6 // 100 - 6_100 - row.yes_fee_e4
+    market_alone = blended((5_900, 6_100), spread=TEN_MINUTES._replace(weight=0.0))
+    ours_alone = blended((5_900, 6_100), spread=TEN_MINUTES._replace(weight=1.0))
+    assert market_alone.p_blend_e6 == 600_000
+    assert ours_alone.p_blend_e6 == ours_alone.p_volatility_e6
+    odds = [p / (1e6 - p) for p in (row.p_blend_e6, row.p_volatility_e6, 600_000)]
+    assert odds[0] ** 2 == pytest.approx(odds[1] * odds[2], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("top", "changes"),
+    [
+        ((None, 6_100), {}),
+        ((5_900, None), {}),
+        ((0, 6_100), {}),
+        ((3_000, 5_001), {}),
+        ((6_100, 5_900), {}),
+        ((5_900, 6_100), {"is_valid": False}),
+        ((5_900, 6_100), {"spread": TEN_MINUTES}),
+    ],
+)
+def test_a_blend_without_a_market_is_unknown(top, changes):
+    """One side only, sides 20 cents apart, crossed, a book with a gap, no weight: no number."""
+    row = blended(top, **changes)
+
+    assert (row.p_blend_e6, row.p_yes_e6, row.yes_edge_e4) == (None, None, None)
+    assert row.reason
+    assert row.p_volatility_e6 is not None
 
 
 def test_markets_without_a_strike_are_no_rows():

@@ -33,6 +33,27 @@ def student_four(d):
     return 0.5 + 0.375 * d / sqrt(x) * (1 - d * d / x / 12)
 
 
+BLEND = {
+    "on": "2026-11-22", "first": "a", "last": "b", "markets": 66, "sha256": "00", "source": "c",
+    "minutes": [1.0, 4.0], "weights": [0.2, 0.6],
+}  # fmt: skip
+
+
+def test_the_weight_of_a_blend_is_interpolated_in_the_logarithm_of_the_time():
+    """Outside of the fitted times it is the nearest one's; without a blend there is none."""
+    model = VolatilityModel(json.dumps(stored() | {"blend": BLEND}).encode())
+
+    def weight(minutes, model=model):
+        levels = (-13.0,) * 4
+        return model.spread(
+            levels, freedom_shift=0.0, drift=0.0, minutes_left=minutes, seasonal_minutes=minutes
+        ).weight
+
+    found = [weight(minutes) for minutes in (0.1, 1.0, 2.0, 4.0, 60.0)]
+    assert found == pytest.approx([0.2, 0.2, 0.4, 0.6, 0.6])
+    assert weight(2.0, VolatilityModel(json.dumps(stored() | {"blend": None}).encode())) is None
+
+
 @pytest.mark.parametrize("name", data.volatility_names())
 def test_every_packaged_model_can_be_read_and_names_its_data(name):
     """Range, number of minutes and checksum of what it was fitted on."""
@@ -53,6 +74,10 @@ def test_every_packaged_model_can_be_read_and_names_its_data(name):
         ({"horizons_minutes": [60.0, 15.0, 5.0, 2.0]}, "do not fit"),
         ({"extra": 1}, "expected an artefact"),
         ({"weights": "none"}, "expected an artefact"),
+        ({"blend": BLEND | {"weights": [0.5, 1.5]}}, "do not fit"),
+        ({"blend": BLEND | {"weights": [0.5]}}, "do not fit"),
+        ({"blend": BLEND | {"minutes": [5.0, 1.0]}}, "do not fit"),
+        ({"blend": BLEND | {"minutes": [0.0, 1.0]}}, "do not fit"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, told):

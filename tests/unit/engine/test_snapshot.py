@@ -135,7 +135,7 @@ def test_a_tick_makes_a_whole_picture():
     assert (made.event_ticker, made.at_us, made.price_at_us) == (EVENT, START, START)
     assert len(made.rows) == 21
     assert made.momentum.is_complete
-    assert (made.model, made.model_version) == ("Fingerprints", "avg60-t+btc_2025-08-11")
+    assert (made.model, made.model_version) == ("Fingerprints", "avg60-t2+btc_2025-08-11")
     assert made.volatility_e9 > 0
     assert (made.is_trading_active, made.reason) == (True, "")
     for row in made.rows:
