@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "migrate": "bring the database's schema up to date",
     "doctor": "show the effective configuration and what is wrong",
     "trace": "explain a trade from price tick to settlement",
+    "why": "explain a decision in plain words, or why nothing was bought",
     "replay": "make recorded decisions again, or with other settings",
     "accounts": "list the accounts, their switches and their money",
     "halt": "stop trading, or allow it again",

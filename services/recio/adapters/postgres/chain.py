@@ -35,12 +35,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
-    """All steps of one trade, or of one refused intent."""
+    """All steps of one trade, or of one refused intent. ``pnl_usd_e6``: None while it is not final."""
 
     account: str
     trade_id: UUID | None
     intent_ids: tuple[UUID, ...]
     steps: tuple[Step, ...]
+    pnl_usd_e6: int | None = None
 
 
 async def chain(tx: Transaction, wanted: str) -> Chain | None:
@@ -57,9 +58,10 @@ async def chain(tx: Transaction, wanted: str) -> Chain | None:
     steps = [_intent_step(row) for row in intents]
     steps += await _decisions(tx, intents)
     subjects = [str(row["intent_id"]) for row in intents]
-    account = intents[0]["account"] if intents else ""
+    account, pnl_usd_e6 = intents[0]["account"] if intents else "", None
     if trade_id is not None:
-        account, more, order_ids = await _trade_steps(tx, trade_id)
+        trade, more, order_ids = await _trade_steps(tx, trade_id)
+        account, pnl_usd_e6 = trade["account"], trade["pnl_usd_e6"]
         steps += more
         subjects += [str(trade_id), *order_ids]
     steps += await _audit(tx, subjects)
@@ -68,6 +70,7 @@ async def chain(tx: Transaction, wanted: str) -> Chain | None:
         trade_id=trade_id,
         intent_ids=tuple(row["intent_id"] for row in intents),
         steps=tuple(sorted(steps, key=lambda step: (step.at_us, _RANK.get(step.kind, 9)))),
+        pnl_usd_e6=pnl_usd_e6,
     )
 
 
@@ -97,13 +100,18 @@ async def _find(tx: Transaction, wanted: str) -> tuple[UUID | None, UUID | None]
     return (row[0], row[1]) if row else (None, None)
 
 
-async def _trade_steps(tx: Transaction, trade_id: UUID) -> tuple[str, list[Step], list[str]]:
+async def _trade_steps(
+    tx: Transaction, trade_id: UUID
+) -> tuple[dict[str, Any], list[Step], list[str]]:
     trades = await _rows(tx, "trades", "trade_id = %s", trade_id)
     orders = await _rows(tx, "orders", "trade_id = %s", trade_id)
     fills = await _rows(tx, "fills", "trade_id = %s", trade_id)
     account, market = trades[0]["account"], trades[0]["market_ticker"]
-    settlements = await _rows(
-        tx, "settlements", "account = %s AND market_ticker = %s", account, market
+    # Without a fill the market's settlement is that of other trades.
+    settlements = (
+        await _rows(tx, "settlements", "account = %s AND market_ticker = %s", account, market)
+        if fills
+        else []
     )
     events = await _rows(
         tx,
@@ -116,7 +124,7 @@ async def _trade_steps(tx: Transaction, trade_id: UUID) -> tuple[str, list[Step]
     steps += [_fill_step(row) for row in fills]
     steps += [_settlement_step(row) for row in settlements]
     steps += await _postings(tx, account, facts)
-    return account, steps, [str(row["order_id"]) for row in orders]
+    return trades[0], steps, [str(row["order_id"]) for row in orders]
 
 
 async def _decisions(tx: Transaction, intents: list[dict[str, Any]]) -> list[Step]:

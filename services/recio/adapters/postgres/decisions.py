@@ -81,6 +81,16 @@ async def page(
     return [_record(row) for row in rows]
 
 
+async def with_ids(tx: Transaction, ids: Sequence[UUID]) -> list[Record]:
+    """Return the records with these ids, in order of time."""
+    rows = await tx.fetch(
+        f"SELECT {_COLUMNS} FROM trading.decisions "  # noqa: S608 - our own column list
+        "WHERE decision_id = ANY(%s) ORDER BY at, decision_id",
+        list(ids),
+    )
+    return [_record(row) for row in rows]
+
+
 _COLUMNS: Final = "decision_id, account, kind, event_ticker, generation, at, body"
 
 
