@@ -18,7 +18,8 @@ import uvloop
 from recio.adapters.postgres.database import PostgresDatabase
 from recio.domain.errors import InvalidValue
 from recio.domain.units import parse_time_us
-from recio.exchange_simulator.app import DEFAULT_DOLLARS, ExchangeSettings, Standalone, serve
+from recio.exchange_simulator.app import ExchangeSettings
+from recio.exchange_simulator.standalone import DEFAULT_DOLLARS, Standalone, serve
 from recio.exchange_simulator.world.regimes import RECORDED, REGIMES
 from recio.ports import Clock
 from recio.runtime import json_log

@@ -34,6 +34,8 @@ EXAMPLES: Final = """examples:
   recio up --fast 24h                          a day, stepped, as fast as it goes, then stop
   recio up --fresh --regime jumpy              a market that jumps, with wider quotes
   recio up --live-prices                       real prices of now instead of the recording
+  recio up --fresh --shadow --read-key ~/kalshi   real decisions on production's books, no order
+  recio up --fresh --shadow --recording        a rehearsal of it: a recording plays production
   recio up --accounts 3 --topology Pooled      three accounts in one process
 """
 RECORDING_DEFAULT: Final = "26MAY130915-15"
@@ -59,6 +61,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[*REGIMES],
         help="kind of market at a fresh start (recorded): "
         + "; ".join(f"{one.name}: {one.summary}" for one in REGIMES.values()),
+    )
+    parser.add_argument(
+        "--shadow",
+        action="store_true",
+        help="trade imagined money on a mirror of what is read; any account document becomes a shadow",
+    )
+    parser.add_argument(
+        "--read-key",
+        type=Path,
+        metavar="PATH",
+        help="with --shadow: read production with this key, a directory with key-id and private-key "
+        "(a key that can only read will do); without it the simulated market plays production",
     )
     parser.add_argument("--live-prices", action="store_true", help="prices of the venues, now")
     parser.add_argument("--accounts", type=int, default=1, metavar="N", help="number of accounts")
@@ -104,6 +118,14 @@ def options(arguments: argparse.Namespace) -> UpOptions:
         raise InvalidValue("--start: live prices have one time, the present")
     if arguments.recording and arguments.regime not in {None, RECORDED.name}:
         raise InvalidValue("--regime: a recorded market is what it was")
+    if arguments.read_key and not arguments.shadow:
+        raise InvalidValue("--read-key: only --shadow reads production; paper needs no key")
+    if arguments.read_key and (
+        arguments.speed != 1 or arguments.fast or arguments.recording or arguments.start
+    ):
+        raise InvalidValue("--read-key: production has its own pace and time, from now on only")
+    if arguments.shadow and arguments.live_prices:
+        raise InvalidValue("--live-prices: a shadow of production reads them anyway (--read-key)")
     return UpOptions(
         state=arguments.state,
         account_file=arguments.account_file,
@@ -115,6 +137,8 @@ def options(arguments: argparse.Namespace) -> UpOptions:
         is_live=arguments.live_prices,
         recording=arguments.recording,
         regime=arguments.regime,
+        is_shadow=arguments.shadow,
+        read_key=arguments.read_key,
         fast_seconds=period_seconds(arguments.fast) if arguments.fast else None,
         database_url=arguments.database_url,
         redis_url=arguments.redis_url,

@@ -26,7 +26,7 @@ TARGETS: tuple[Target, ...] = (
 NOT_FROM_OUTSIDE = {
     "services/recio/exchange_simulator/store.py": "rows that only the simulator writes",
     "services/recio/exchange_simulator/store_read.py": "rows that only the simulator writes",
-    "services/recio/exchange_simulator/app.py": "the answer of the simulator to itself",
+    "services/recio/exchange_simulator/standalone.py": "the answer of the simulator to itself",
     "services/recio/data/__init__.py": "files of the package, held by checksum",
     "services/recio/data/frames.py": "files of the package, held by checksum",
     "services/recio/data/minutes.py": "files of the package, held by checksum",

@@ -1,8 +1,7 @@
-"""The exchange simulator's door: as a service of a paper environment, and alone for any client.
+"""The exchange simulator's door: a service of a paper or a shadow environment.
 
-``build`` is what every app has. ``serve`` is behind ``recio exchange``: it runs the exchange on its
-own ports, with its memory in a database or, without one, only in this process, and writes an API
-key for whoever wants to trade there.
+``build`` is what every app has: the exchange of a paper environment, or of a shadow environment the
+mirror of the real one (world/mirror.py). ``standalone`` serves the first alone.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -26,14 +23,13 @@ from recio.data.minutes import Ohlc
 from recio.domain.errors import Broken, InvalidValue
 from recio.domain.units import CENT_E6, HOUR_US, MINUTE_US, SECOND_US
 from recio.exchange_simulator.api.admin import Token
-from recio.exchange_simulator.api.messages import Request, Response
 from recio.exchange_simulator.control import Control
 from recio.exchange_simulator.core.state import Config
 from recio.exchange_simulator.exchange import Exchange
+from recio.exchange_simulator.mirroring import Mirroring
 from recio.exchange_simulator.server import ControlApp, uvicorn_config
 from recio.exchange_simulator.simulator import Simulator
 from recio.exchange_simulator.simulator import World as AnyWorld
-from recio.exchange_simulator.store import DatabaseStore
 from recio.exchange_simulator.world import (
     LiveSource,
     MinutesSource,
@@ -42,15 +38,16 @@ from recio.exchange_simulator.world import (
     attach,
 )
 from recio.exchange_simulator.world.live import LivePrices
+from recio.exchange_simulator.world.mirror import Mirror
 from recio.exchange_simulator.world.regimes import RECORDED, regime_of
-from recio.ports import Clock, Database, Ids
 from recio.runtime import settings
 from recio.runtime.service import Readiness, Service, ServiceContext
 
 SERVICE: Final = "exchange_simulator"
+MILLISECOND_US: Final = 1_000
 HOST: Final = "127.0.0.1"
-DEFAULT_DOLLARS: Final = 1000
 LIVE_HISTORY_US: Final = 4 * HOUR_US
+MIRROR_LATENCY_MS: Final = 150
 
 
 class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +60,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     long anonymous activity alone may wait for its save, in market time (0: 5, or 60 in a run that
     is not fine). ``read_lag_ms`` is how old portfolio reads are. ``tier`` sets the token buckets of
     new accounts. ``regime`` is what kind of market is simulated (world/regimes.py); a recorded market
-    is what it was.
+    is what it was. ``order_latency_ms`` is how much later than it came an order arrives (0: at once, or
+    150 in the mirror of a shadow environment, about what the way to the exchange takes).
     """
 
     recording: str = ""
@@ -76,6 +74,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True, kw_only=True):
     control_port: int = 0
     house_save_seconds: int = 0
     read_lag_ms: int = 0
+    order_latency_ms: int = 0
     tier: str = "Advanced"
     admin_token_file: str = ""
 
@@ -126,11 +125,64 @@ def _simulator(context: ServiceContext, own: ExchangeSettings, source: Source) -
         clock=context.clock,
         fresh=context.ids.fresh,
         database=context.database,
-        attach=partial(_world, source=source, is_fine=own.is_fine),
+        attach=partial(world_of, source=source, is_fine=own.is_fine),
         log=context.log,
         house_save_us=own.house_save_us(),
         admin_token=own.admin_token(),
+        order_latency_us=own.order_latency_ms * MILLISECOND_US,
     )
+
+
+def build_mirror(context: ServiceContext) -> tuple[Simulator, Mirroring]:
+    """Return the exchange of a shadow environment, and what keeps it at the real one's side."""
+    own = settings.load(ExchangeSettings, SERVICE, context.settings)
+    made: list[Mirror] = []
+
+    def mirrored(exchange: Exchange) -> AnyWorld:
+        made.append(Mirror(exchange, context.clock.market_us()))
+        return made[0]
+
+    simulator = Simulator(
+        config=own.config(context.environment),
+        clock=context.clock,
+        fresh=context.ids.fresh,
+        database=context.database,
+        attach=mirrored,
+        log=context.log,
+        house_save_us=own.house_save_us(),
+        admin_token=own.admin_token(),
+        order_latency_us=(own.order_latency_ms or MIRROR_LATENCY_MS) * MILLISECOND_US,
+    )
+    access = context.access
+    reading = Mirroring(
+        simulator,
+        made[0],
+        access.market_rest(),
+        access.market_books(),
+        clock=context.clock,
+        series=access.series,
+        log=context.log,
+    )
+    return simulator, reading
+
+
+def mirror_service_of(simulator: Simulator, reading: Mirroring) -> Service:
+    """Return a mirror as a service; also used by a stepped run, which keeps the simulator."""
+    service = service_of(simulator)
+    service.recover = reading.recover
+    service.tasks = [*service.tasks, reading.look, reading.follow]
+    service.readiness = partial(_mirror_readiness, simulator, reading)
+    return service
+
+
+def mirror_service(context: ServiceContext) -> Service:
+    """Return the mirror of a shadow environment as a service."""
+    return mirror_service_of(*build_mirror(context))
+
+
+def _mirror_readiness(simulator: Simulator, reading: Mirroring) -> Readiness:
+    ours, reason = _readiness(simulator), reading.reason()
+    return ours if not ours.is_ready else Readiness(is_ready=not reason, reason=reason)
 
 
 def _token(path: Path) -> str:
@@ -142,7 +194,8 @@ def _token(path: Path) -> str:
         return ""
 
 
-def _world(exchange: Exchange, *, source: Source, is_fine: bool) -> AnyWorld:
+def world_of(exchange: Exchange, *, source: Source, is_fine: bool) -> AnyWorld:
+    """Return a world beside an exchange, as a simulator takes it."""
     return attach(exchange, source, is_fine=is_fine)
 
 
@@ -164,6 +217,8 @@ def service_of(simulator: Simulator, *, control_port: int = 0) -> Service:
 def build(context: ServiceContext) -> Service:
     """Return the service."""
     own = settings.load(ExchangeSettings, SERVICE, context.settings)
+    if context.access.is_mirrored:
+        return mirror_service(context)
     if own.is_live:
         return _live_service(context, own)
     return service_of(build_simulator(context), control_port=own.control_port)
@@ -275,105 +330,3 @@ async def listening(app: Any, port: int, host: str = HOST) -> AsyncIterator[int]
     finally:
         server.should_exit = True
         await serving
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standalone:
-    """What ``recio exchange`` was told. ``control_port`` None: no fault injection."""
-
-    port: int = 0
-    control_port: int | None = None
-    key_out: Path | None = None
-    account: str = "trader"
-    dollars: int = DEFAULT_DOLLARS
-    key_type: str = "rsa"
-    own: ExchangeSettings = field(default_factory=ExchangeSettings)
-
-
-async def serve(
-    options: Standalone,
-    *,
-    clock: Callable[[int], Clock],
-    ids: Ids,
-    database: Database | None = None,
-    say: Callable[[str], None],
-    stop: asyncio.Event | None = None,
-) -> None:
-    """Run the exchange alone until ``stop`` is set.
-
-    Args:
-        options: ports, key file, what to play.
-        clock: makes the clock whose market time begins at the given microseconds: where the world
-            begins, or where a stored exchange stopped.
-        ids: where the secret of a generated key comes from.
-        database: where the exchange keeps its memory; None: in this process only.
-        say: prints one line for a person.
-        stop: ends it.
-
-    Raises:
-        Broken: a port is in use.
-    """
-    simulator = await _alone(options, clock, ids, database)
-    await simulator.recover()
-    running = asyncio.create_task(simulator.run(), name="exchange")
-    ending = asyncio.create_task((stop or asyncio.Event()).wait(), name="stop")
-    try:
-        async with contextlib.AsyncExitStack() as stack:
-            port = await stack.enter_async_context(listening(simulator.asgi, options.port))
-            say(f"REST       http://{HOST}:{port}/trade-api/v2")
-            say(f"WebSocket  ws://{HOST}:{port}/trade-api/ws/v2")
-            if options.control_port is not None:
-                control = ControlApp(Control(simulator.gateway))
-                opened = await stack.enter_async_context(listening(control, options.control_port))
-                say(f"Control    http://{HOST}:{opened}/faults")
-            if options.key_out is not None:
-                await _write_key(simulator, options, options.key_out, say)
-            await asyncio.wait([running, ending], return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                running.result()
-    finally:
-        running.cancel()
-        ending.cancel()
-        await asyncio.gather(running, ending, return_exceptions=True)
-
-
-async def _alone(
-    options: Standalone, clock: Callable[[int], Clock], ids: Ids, database: Database | None
-) -> Simulator:
-    source = options.own.source()
-    stopped_us = await DatabaseStore(database).stopped_us() if database is not None else None
-    begins_us = attach(Exchange(), source).start_us if stopped_us is None else stopped_us
-    return Simulator(
-        config=options.own.config("standalone"),
-        clock=clock(begins_us),
-        fresh=ids.fresh,
-        database=database,
-        attach=partial(_world, source=source, is_fine=True),
-        log=logging.getLogger(__name__),
-    )
-
-
-async def make_key(
-    simulator: Simulator, account: str, dollars: int, key_type: str
-) -> Mapping[str, str]:
-    """Make an account with a generated key; gives ``api_key_id`` and ``private_key``."""
-    body = {"account": account, "initial_balance_dollars": dollars, "key_type": key_type}
-    request = Request("POST", "/admin/accounts", {}, msgspec.json.encode(body))
-    answer = await simulator.gateway.request(request)
-    if not isinstance(answer, Response) or answer.status != 201:
-        raise Broken(f"the exchange did not make account {account!r}: {answer}")
-    return msgspec.json.decode(answer.body, type=dict[str, Any])
-
-
-async def _write_key(
-    simulator: Simulator, options: Standalone, path: Path, say: Callable[[str], None]
-) -> None:
-    made = await make_key(simulator, options.account, options.dollars, options.key_type)
-    text = f"Key-Id: {made['api_key_id']}\n\n{made['private_key']}"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise Broken(f"--key-out: cannot write {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    say(f"API key    {made['api_key_id']} with ${options.dollars}, private key in {path}")

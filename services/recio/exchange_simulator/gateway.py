@@ -9,12 +9,14 @@ saves them: for the member the outcome is unknown, as with the real exchange.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import Enum
 from typing import Final, Protocol
 
 from recio.domain.errors import Unavailable
+from recio.domain.units import SECOND_US
 from recio.exchange_simulator.api.admin import Token
 from recio.exchange_simulator.api.auth import require_scope
 from recio.exchange_simulator.api.messages import Now, Request, Response, refuse
@@ -28,6 +30,8 @@ from recio.exchange_simulator.stream.session import Session
 from recio.ports import Clock
 
 WEBSOCKET_PATH: Final = "/trade-api/ws/v2"
+ORDERS_PATH: Final = "/portfolio/"
+ADMIN_PATH: Final = "/admin/"
 HOUSE_SAVE_US: Final = 5_000_000
 """How long house activity alone may wait for its save, in market time, unless told otherwise."""
 
@@ -70,8 +74,10 @@ class Gateway:
         faults: FaultPlan | None = None,
         house_save_us: int = HOUSE_SAVE_US,
         admin_token: Token | None = None,
+        order_latency_us: int = 0,
     ) -> None:
         self.exchange = exchange
+        self.order_latency_us = order_latency_us
         self.house_save_us = house_save_us
         self.clock = clock
         self.store = store
@@ -80,6 +86,8 @@ class Gateway:
         self.hub = Hub(exchange)
         self.connections: list[Connection] = []
         self.is_saved = True
+        self.asked: Counter[str] = Counter()
+        """Members' requests by method."""
         self._undelivered: list[tuple[Connection, list[bytes]]] = []
         self._saved_us = 0
         self._commit_lock = asyncio.Lock()
@@ -90,9 +98,14 @@ class Gateway:
 
     async def request(self, request: Request) -> Response | Lost:
         """Answer a request once its effects are durable."""
+        if not request.path.startswith(ADMIN_PATH):
+            self.asked[request.method] += 1
         fault = self.faults.for_request(request)
         if fault is not None:
             return await self._faulty(request, fault)
+        if self.order_latency_us and request.method != "GET" and ORDERS_PATH in request.path:
+            # It arrives later than it came: what is displayed then is what it meets.
+            await self.clock.sleep_market(self.order_latency_us / SECOND_US)
         return await self._handled(request)
 
     async def _handled(self, request: Request) -> Response:

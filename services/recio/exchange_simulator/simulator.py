@@ -51,6 +51,7 @@ class Simulator:
         log: Log,
         house_save_us: int = HOUSE_SAVE_US,
         admin_token: Token | None = None,
+        order_latency_us: int = 0,
     ) -> None:
         self.exchange = Exchange(config, fresh=fresh)
         self.clock = clock
@@ -61,6 +62,7 @@ class Simulator:
             store=self.store,
             house_save_us=house_save_us,
             admin_token=admin_token,
+            order_latency_us=order_latency_us,
         )
         self.feeds = Feeds(self.exchange)
         self.asgi = ExchangeApp(self.gateway, self.feeds)

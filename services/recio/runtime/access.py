@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from recio.adapters.kalshi.book_feed import BookFeed
 from recio.adapters.kalshi.budget import Budget
 from recio.adapters.kalshi.rest import KalshiRest
 from recio.adapters.kalshi.signing import RequestSigner
@@ -69,6 +70,15 @@ class Access:
         self._streams: list[KalshiStream] = []
         self._opened: list[HttpTransport] = []
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the accounts trade on a mirror of the exchange that is read."""
+        return modes.is_mirrored(self._settings.mode)
+
+    def market_books(self) -> BookFeed:
+        """Return a new feed of whole order books under the read key."""
+        return BookFeed(self.market_stream())
+
     def market_rest(self) -> KalshiRest:
         """Return the exchange's REST API under the environment's read key."""
         return self._rest_of(credentials.MARKET)
@@ -79,14 +89,15 @@ class Access:
 
     def market_stream(self) -> KalshiStream:
         """Return a new connection to the exchange's WebSocket under the read key."""
-        return self._stream_of(credentials.MARKET)
+        where = modes.market_hosts(self._settings)
+        return self._stream_of(credentials.MARKET, where)
 
     def account_stream(self, account: str) -> KalshiStream:
         """Return a new connection to the exchange's WebSocket under an account's key.
 
         It is subscribed to the account's private channels.
         """
-        return self._stream_of(account, account_subscriptions())
+        return self._stream_of(account, modes.hosts(self._settings), account_subscriptions())
 
     def price_feeds(self, symbol: str) -> tuple[PriceFeed, ...]:
         """Return new feeds of a symbol's spot price, the most trusted venue first."""
@@ -101,7 +112,7 @@ class Access:
         """Return where a symbol's minute closes of the past are read."""
         if modes.has_live_feeds(self._settings):
             return CoinbaseCandles(self._http(coinbase.REST_URL))
-        http = self._http(modes.hosts(self._settings).rest)
+        http = self._http(modes.market_hosts(self._settings).rest)
         return CoinbaseCandles(http, f"{FEEDS_PREFIX}{coinbase.SOURCE}")
 
     def _http(self, url: str) -> HttpTransport:
@@ -111,11 +122,13 @@ class Access:
 
     def _venue_address(self, venue: Venue) -> tuple[str, str]:
         if not modes.has_live_feeds(self._settings):
-            return modes.hosts(self._settings).websocket, f"{FEEDS_PREFIX}{venue.source}"
+            return modes.market_hosts(self._settings).websocket, f"{FEEDS_PREFIX}{venue.source}"
         return _VENUES[venue.source]
 
-    def _stream_of(self, owner: str, subscriptions: tuple[Subscription, ...] = ()) -> KalshiStream:
-        transport = self._transports.websocket(modes.hosts(self._settings).websocket)
+    def _stream_of(
+        self, owner: str, where: modes.Hosts, subscriptions: tuple[Subscription, ...] = ()
+    ) -> KalshiStream:
+        transport = self._transports.websocket(where.websocket)
         stream = KalshiStream(
             transport,
             self._signer(owner),
@@ -129,16 +142,20 @@ class Access:
 
     def _rest_of(self, owner: str) -> KalshiRest:
         if owner not in self._rest:
-            http = self._http(modes.hosts(self._settings).rest)
             self._rest[owner] = KalshiRest(
-                modes.guarded(http, self._settings.mode),
+                self._transport_of(owner),
                 self._signer(owner),
                 self._clock,
                 Budget(self._clock),
                 modes.BASE_PATH,
             )
-            self._rest[owner].takes_orders = modes.may_send_orders(self._settings.mode)
         return self._rest[owner]
+
+    def _transport_of(self, owner: str) -> HttpTransport:
+        if owner == credentials.MARKET:
+            http = self._http(modes.market_hosts(self._settings).rest)
+            return modes.guarded(http, self._settings.mode)
+        return self._http(modes.hosts(self._settings).rest)
 
     def _signer(self, owner: str) -> RequestSigner:
         key = credentials.read(self._settings.credentials_dir, owner)

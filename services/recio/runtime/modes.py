@@ -1,14 +1,19 @@
 """What paper, shadow, demo and prod mean: the only place in the product that tells them apart.
 
-    mode    exchange              price feeds                   orders go to
-    paper   the exchange          recording: the exchange's     the exchange simulator
-            simulator             live: the venues'
-    shadow  production, read key  the venues'                   nowhere
-    demo    the demo hosts        the venues'                   the demo hosts
-    prod    production            the venues'                   production
+    mode    markets are read at    price feeds                   orders go to
+    paper   the exchange           recording: the exchange's     the exchange simulator
+            simulator              live: the venues'
+    shadow  production, read key   the venues'                   the mirror: an exchange simulator with
+                                                                 production's books (world/mirror.py)
+    demo    the demo hosts         the venues'                   the demo hosts
+    prod    production             the venues'                   production
 
 A paper process opens no connection to a host of the exchange at all, a shadow process none that
-could carry an order: both are refused here, below everything that could ask for it.
+could carry an order: what goes to production is refused unless it reads, and what carries orders is
+refused unless it goes to an exchange of ours. Both are held here, below everything that could ask.
+
+The production that a shadow environment reads may be played by an exchange simulator
+(``market_*_url``), for rehearsals and tests; prices and time then come from there as well.
 
 Hosts: Kalshi documentation, "API Environments" (read November 2026); REST and WebSocket have
 different names.
@@ -16,6 +21,7 @@ different names.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -43,17 +49,18 @@ DEMO: Final = Hosts("https://external-api.demo.kalshi.co", "wss://external-api-w
 
 _EXCHANGE_DOMAINS: Final = ("kalshi.com", "kalshi.co")
 _READING: Final = frozenset({"GET", "HEAD"})
+_IMAGINED: Final = frozenset({Mode.PAPER, Mode.SHADOW})
 
 
 def hosts(settings: ProcessSettings) -> Hosts:
-    """Return where the environment's exchange listens.
+    """Return where the accounts' orders and money are.
 
     Raises:
-        Broken: a paper environment without addresses, or with those of a real exchange; another
-            mode with addresses of its own.
+        Broken: a paper or shadow environment without addresses, or with those of a real exchange;
+            another mode with addresses of its own.
     """
     given = Hosts(settings.exchange_rest_url, settings.exchange_websocket_url)
-    if settings.mode is not Mode.PAPER:
+    if settings.mode not in _IMAGINED:
         if given.rest or given.websocket:
             raise Broken(
                 f"mode {settings.mode} knows its hosts: expected no RECIO_EXCHANGE_REST_URL and "
@@ -61,13 +68,46 @@ def hosts(settings: ProcessSettings) -> Hosts:
             )
         return DEMO if settings.mode is Mode.DEMO else PRODUCTION
     if not given.rest or not given.websocket:
-        raise Broken(
-            "mode paper: expected RECIO_EXCHANGE_REST_URL and RECIO_EXCHANGE_WEBSOCKET_URL, the "
-            "addresses that `recio exchange` prints"
+        whose = (
+            "`recio exchange` prints" if settings.mode is Mode.PAPER else "the mirror listens at"
         )
+        raise Broken(
+            f"mode {settings.mode}: expected RECIO_EXCHANGE_REST_URL and "
+            f"RECIO_EXCHANGE_WEBSOCKET_URL, the addresses that {whose}"
+        )
+    return _ours(settings.mode, given)
+
+
+def market_hosts(settings: ProcessSettings) -> Hosts:
+    """Return where markets, books and results are read.
+
+    Raises:
+        Broken: addresses that the mode does not have, or one of two.
+    """
+    given = Hosts(settings.market_rest_url, settings.market_websocket_url)
+    if not given.rest and not given.websocket:
+        return PRODUCTION if settings.mode is Mode.SHADOW else hosts(settings)
+    if settings.mode is not Mode.SHADOW:
+        raise Broken(
+            f"mode {settings.mode} reads its markets where its orders go: expected no "
+            f"RECIO_MARKET_REST_URL and RECIO_MARKET_WEBSOCKET_URL, received {given.rest!r} and "
+            f"{given.websocket!r}"
+        )
+    if not given.rest or not given.websocket:
+        raise Broken(
+            "mode shadow: expected RECIO_MARKET_REST_URL and RECIO_MARKET_WEBSOCKET_URL, or neither "
+            "to read production"
+        )
+    return _ours(settings.mode, given)
+
+
+def _ours(mode: Mode, given: Hosts) -> Hosts:
     for url in (given.rest, given.websocket):
-        if is_real_exchange(url):
-            raise Broken(f"a paper process opens no connection to a real exchange: received {url}")
+        if is_real_exchange(url) or _is_public_address(url):
+            raise Broken(
+                f"a {mode} process sends orders to exchanges of ours only, and opens no other "
+                f"connection to a real exchange: received {url}"
+            )
     return given
 
 
@@ -77,14 +117,27 @@ def is_real_exchange(url: str) -> bool:
     return any(host == domain or host.endswith(f".{domain}") for domain in _EXCHANGE_DOMAINS)
 
 
-def may_send_orders(mode: Mode) -> bool:
-    """Whether orders of this mode go anywhere."""
-    return mode is not Mode.SHADOW
+def _is_public_address(url: str) -> bool:
+    """Whether an address is a number of the open internet: no simulator of ours has one."""
+    try:
+        return ipaddress.ip_address(urlsplit(url).hostname or "").is_global
+    except ValueError:
+        return False
+
+
+def is_mirrored(mode: Mode) -> bool:
+    """Whether the accounts trade on a mirror of the exchange that is read."""
+    return mode is Mode.SHADOW
 
 
 def has_own_clock(mode: Mode) -> bool:
     """Whether market time is the environment's own and may differ from the wall's."""
     return mode is Mode.PAPER
+
+
+def keeps_own_time(settings: ProcessSettings) -> bool:
+    """Whether a process's market time is its environment's own: there is no real exchange in it."""
+    return has_own_clock(settings.mode) or bool(settings.market_rest_url)
 
 
 def is_self_contained(mode: Mode) -> bool:
@@ -94,7 +147,9 @@ def is_self_contained(mode: Mode) -> bool:
 
 def has_live_feeds(settings: ProcessSettings) -> bool:
     """Whether prices come from the venues themselves and not from the exchange simulator."""
-    return settings.mode is not Mode.PAPER or settings.price_source is PriceSource.LIVE
+    if settings.mode is Mode.PAPER:
+        return settings.price_source is PriceSource.LIVE
+    return not settings.market_rest_url
 
 
 class ReadingOnly:
@@ -118,7 +173,9 @@ class ReadingOnly:
             Broken: another method; nothing was sent.
         """
         if method not in _READING or body:
-            raise Broken(f"mode shadow sends no orders: refused {method} {target}")
+            raise Broken(
+                f"mode shadow only reads the real exchange: refused {method} {target}, nothing sent"
+            )
         return await self._inner.request(method, target, headers, timeout_s=timeout_s)
 
     async def close(self) -> None:
@@ -127,5 +184,5 @@ class ReadingOnly:
 
 
 def guarded(transport: HttpTransport, mode: Mode) -> HttpTransport:
-    """Return the transport as the mode may use it."""
-    return transport if may_send_orders(mode) else ReadingOnly(transport)
+    """Return a transport to where markets are read as the mode may use it."""
+    return ReadingOnly(transport) if is_mirrored(mode) else transport

@@ -178,7 +178,7 @@ class LiveWiring:
 
     async def clock(self, database: Database, row: ServiceRow) -> Clock:
         """Return the environment's clock; the exchange of an environment that has none starts it."""
-        if not modes.has_own_clock(self._settings.mode):
+        if not modes.keeps_own_time(self._settings):
             return WallClock()
         environment = self._settings.environment
         try:

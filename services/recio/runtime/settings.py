@@ -72,7 +72,9 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     Files of passwords are read at each connection. ``environments`` are those of the release, for
     services that show all of them; none means ``environment`` alone. ``credentials_dir`` holds ``<account>/key-id`` and ``<account>/private-key``, and
     ``market/`` for the environment's read key. ``exchange_*_url`` is where a paper environment's
-    exchange listens; in the other modes the hosts are known and cannot be set.
+    exchange listens, or a shadow environment's mirror; in the other modes the hosts are known and
+    cannot be set. ``market_*_url``: a shadow environment reads its markets from an exchange simulator
+    there, which plays production; without them from production itself.
     """
 
     environment: str
@@ -89,6 +91,8 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     series: tuple[str, ...] = ("KXBTCD",)
     exchange_rest_url: str = ""
     exchange_websocket_url: str = ""
+    market_rest_url: str = ""
+    market_websocket_url: str = ""
     price_source: PriceSource = PriceSource.RECORDING
     database_passwords_dir: str = ""
     http_host: str = "127.0.0.1"

@@ -57,6 +57,7 @@ def context_of(clock, database_url):
     owner = database_url.partition("//")[2].partition("@")[0]
     login = database_url.replace(f"//{owner}@", "//recio_exchange_simulator@", 1)
     access = SimpleNamespace(
+        is_mirrored=False,
         price_feeds=lambda _symbol: (Venue("coinbase", clock), Venue("kraken", clock)),
         candles=lambda _symbol: Candles(),
     )

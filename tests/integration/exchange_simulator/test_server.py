@@ -17,8 +17,9 @@ from tests.unit.exchange_simulator.client import BASE, WS, Venue
 
 from recio.domain.errors import Broken
 from recio.exchange_simulator import server
-from recio.exchange_simulator.app import Standalone, listening, serve
+from recio.exchange_simulator.app import listening
 from recio.exchange_simulator.server import ExchangeApp
+from recio.exchange_simulator.standalone import Standalone, serve
 from recio.runtime.clock import AcceleratedClock, MarketTime, monotonic_ns, wall_us
 from recio.runtime.ids import SeededIds
 

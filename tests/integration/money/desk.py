@@ -97,7 +97,6 @@ class ScriptedExchange:
 
     ahead = None
     most_cancels = 50
-    takes_orders = True
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

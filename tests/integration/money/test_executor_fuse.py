@@ -375,20 +375,3 @@ def test_a_shard_that_is_not_told_is_unknown(venue):
         )
 
     assert venue.play(script) == (None, None, None)
-
-
-def test_a_mode_without_orders_makes_no_fuse_and_cancels_nothing(venue):
-    """A shadow's connection carries nothing that could change something: nothing is tried."""
-
-    async def script():
-        process = venue.process()
-        process.rest.takes_orders = False
-        await venue.by_hand(1)
-        order_id = await venue.enter()
-        await venue.scene.switch(Trading.HALTED)
-        await asyncio.sleep(10)
-        return await venue.state(order_id)
-
-    assert venue.play(script) is OrderState.EXPIRED_UNSENT
-    assert {method for method, *_ in venue.wire.log} <= {"GET"}
-    assert len(venue.resting()) == 1

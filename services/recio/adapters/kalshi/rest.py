@@ -11,12 +11,7 @@ from recio.adapters.kalshi.rest_portfolio import PortfolioReads
 
 
 class KalshiRest(OrderCalls, PortfolioReads, MarketReads):
-    """All REST calls for one key, or for none.
-
-    ``takes_orders`` False: whoever made it lets no mutation through.
-    """
-
-    takes_orders = True
+    """All REST calls for one key, or for none."""
 
     async def adopt_limits(self) -> None:
         """Read the account's real rate budget and keep to it from now on."""

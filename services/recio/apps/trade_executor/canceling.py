@@ -108,8 +108,6 @@ class Canceler:
 
     def clear(self, before_us: int) -> None:
         """Want everything off the book that was there at ``before_us``, and all of ours."""
-        if not self._rest.takes_orders:
-            return
         if before_us != self._cleared_us or self.standing.rows:
             self._before_us = before_us
             self._is_wanted.set()

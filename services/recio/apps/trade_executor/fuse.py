@@ -126,7 +126,7 @@ class Fuse:
         due_wall_us = 0
         while True:
             is_hinted = await self._wake.wait()
-            if self._epoch is None or not self._rest.takes_orders:
+            if self._epoch is None:
                 continue
             if not is_hinted and not self._is_first and self._wall_us() < due_wall_us:
                 continue

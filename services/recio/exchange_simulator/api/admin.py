@@ -32,13 +32,14 @@ MOST_DOLLARS_E6 = 1_000_000 * 1_000_000
 
 
 class AccountBody(msgspec.Struct, kw_only=True):
-    """The body that makes an account."""
+    """The body that makes an account; ``scopes`` None: the key may do everything."""
 
     account: str
     initial_balance_dollars: str | int
     public_key_pem: str | None = None
     key_type: str = "ed25519"
     name: str = "admin"
+    scopes: list[str] | None = None
 
 
 Token = Callable[[], str]
@@ -84,7 +85,7 @@ def create_account(call: Call) -> Json:
     private_pem, public_pem = "", body.public_key_pem
     if public_pem is None:
         private_pem, public_pem = keys.generate(body.key_type, call.exchange.fresh)
-    key = account_routes.register_key(call, account.account, body.name, public_pem, None)
+    key = account_routes.register_key(call, account.account, body.name, public_pem, body.scopes)
     return {
         "account": account.account,
         "user_id": account.user_id,

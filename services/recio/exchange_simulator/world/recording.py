@@ -5,8 +5,8 @@ The recorded order-book frames drive the anonymous levels at the exchange's own 
 price, so members' orders in front of the queue are filled first; then the level has its recorded
 quantity. All other decreases leave from behind members' orders.
 
-What a member took stays taken: it is subtracted from the recorded level for as long as the level
-holds that much. After a restart it is counted again from the members' fills.
+What a member took stays taken (followed.py). After a restart it is counted again from the members'
+fills.
 
 The index and Coinbase are the recorded Coinbase seconds; the index carries a second forward for at
 most 3 s, else there is a gap. The market settles on the recorded settlement, not on a mean of these
@@ -24,11 +24,12 @@ from recio import data
 from recio.data import frames, seconds
 from recio.domain import tickers
 from recio.domain.errors import InvalidValue
-from recio.domain.units import PRICE_ONE_E4, SECOND_US
+from recio.domain.units import SECOND_US
 from recio.exchange_simulator.exchange import Exchange
-from recio.exchange_simulator.specs import Candle, EventSpec, Side, Taken
+from recio.exchange_simulator.specs import Candle, EventSpec
 from recio.exchange_simulator.world import listings, members
-from recio.exchange_simulator.world.frames_book import LevelChange, level_changes
+from recio.exchange_simulator.world.followed import FollowedBook
+from recio.exchange_simulator.world.frames_book import level_changes
 from recio.exchange_simulator.world.prices import CENT_E6
 
 CARRIED_S: Final = 3
@@ -36,7 +37,6 @@ _VENUE: Final = "coinbase"
 _INDEX_ID: Final = "BRTI"
 _SYMBOL: Final = "BTC"
 _BEAT_US: Final = 10_000
-_OTHER: Final[dict[Side, Side]] = {"yes": "no", "no": "yes"}
 
 
 class RecordedSeconds:
@@ -77,82 +77,6 @@ class RecordedSeconds:
         return found
 
 
-class RecordedBook:
-    """The recorded anonymous levels of one market on an exchange, without what members took."""
-
-    def __init__(self, exchange: Exchange, ticker: str) -> None:
-        self._exchange = exchange
-        self._ticker = ticker
-        self._levels: dict[Side, dict[int, int]] = {"yes": {}, "no": {}}
-        self._taken: dict[tuple[Side, int], int] = {}
-        self._hidden: set[tuple[Side, int]] = set()
-        exchange.on_taken(self.take)
-
-    def take(self, taken: Taken) -> None:
-        """Note what a member took."""
-        if taken.ticker == self._ticker:
-            self._add_taken(taken.side, taken.price_e4, taken.qty_e2)
-
-    def note(self, change: LevelChange) -> None:
-        """Take in a change of the past, without telling the exchange."""
-        level = (change.side, change.price_e4)
-        self._levels[change.side][change.price_e4] = change.qty_e2
-        if change.qty_e2 == 0:
-            del self._levels[change.side][change.price_e4]
-        if level in self._taken:
-            self._taken[level] = min(self._taken[level], change.qty_e2)
-
-    def apply(self, change: LevelChange) -> None:
-        """Let a change happen on the exchange."""
-        at_us = change.at_us
-        if change.trade_e2:
-            limit_e4 = PRICE_ONE_E4 - change.price_e4
-            taker: Side = _OTHER[change.side]
-            self._exchange.external_trade(self._ticker, taker, limit_e4, change.trade_e2, at_us)
-            # Better recorded levels that the taker met on its way are restored.
-            for price_e4 in [p for p in self._levels[change.side] if p > change.price_e4]:
-                self._tell(change.side, price_e4, at_us)
-        self.note(change)
-        self._hide_crossed(change)
-        self._tell(change.side, change.price_e4, at_us)
-        self._show_hidden(at_us)
-
-    def tell_all(self, at_us: int) -> None:
-        """Tell the exchange every level."""
-        for side in ("yes", "no"):
-            for price_e4 in list(self._levels[side]):
-                self._tell(side, price_e4, at_us)
-
-    def _tell(self, side: Side, price_e4: int, at_us: int) -> None:
-        recorded_e2 = self._levels[side].get(price_e4, 0)
-        wanted_e2 = recorded_e2 - min(self._taken.get((side, price_e4), 0), recorded_e2)
-        told = self._exchange.set_external_level(self._ticker, side, price_e4, wanted_e2, at_us)
-        if told and wanted_e2:
-            # What was not left resting was traded with members' orders that it crossed.
-            missing_e2 = wanted_e2 - self._exchange.external_level(self._ticker, side, price_e4)
-            if missing_e2 > 0:
-                self._add_taken(side, price_e4, missing_e2)
-
-    def _add_taken(self, side: Side, price_e4: int, qty_e2: int) -> None:
-        self._taken[side, price_e4] = self._taken.get((side, price_e4), 0) + qty_e2
-
-    def _hide_crossed(self, change: LevelChange) -> None:
-        """Remember the levels that the exchange withdraws, because a newer one crosses them."""
-        if change.qty_e2:
-            other = _OTHER[change.side]
-            for price_e4 in self._levels[other]:
-                if price_e4 + change.price_e4 >= PRICE_ONE_E4:
-                    self._hidden.add((other, price_e4))
-
-    def _show_hidden(self, at_us: int) -> None:
-        """Tell hidden levels again once nothing crosses them."""
-        for side, price_e4 in list(self._hidden):
-            best_e4 = max(self._levels[_OTHER[side]], default=0)
-            if price_e4 + best_e4 < PRICE_ONE_E4 or price_e4 not in self._levels[side]:
-                self._hidden.discard((side, price_e4))
-                self._tell(side, price_e4, at_us)
-
-
 class RecordedWorld:
     """Plays one recorded market on an exchange, through ``step`` alone.
 
@@ -172,7 +96,8 @@ class RecordedWorld:
             raise InvalidValue(f"recording {recording} has no frame of {ticker}")
         self.start_us = self._changes[0].at_us // SECOND_US * SECOND_US
         self._seconds = RecordedSeconds(seconds.load(prices), self.start_us // SECOND_US)
-        self._book = RecordedBook(exchange, ticker)
+        self._book = FollowedBook(exchange, ticker)
+        exchange.on_taken(self._book.take)
         self._position = 0
         self._second: int | None = None
 

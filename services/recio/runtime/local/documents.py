@@ -11,6 +11,7 @@ import yaml
 
 from recio.domain.account_config import (
     AccountConfig,
+    Mode,
     PaperSource,
     Series,
     Topology,
@@ -55,9 +56,11 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def paper_accounts(
-    path: Path, *, number: int, topology: Topology | None
+    path: Path, *, number: int, topology: Topology | None, is_shadow: bool = False
 ) -> list[tuple[dict[str, Any], AccountConfig]]:
     """Return ``number`` accounts made from one document: <name>, <name>-2 and so on.
+
+    With ``is_shadow`` a document of any mode will do: ``fitted`` makes it a shadow.
 
     Raises:
         Rejected: the document is not valid, or not of mode paper.
@@ -69,10 +72,11 @@ def paper_accounts(
         parsed = parse_account(document)
     except Rejected as error:
         raise Rejected(f"{path}: {error}") from error
-    if not modes.is_self_contained(parsed.mode):
+    if not is_shadow and not modes.is_self_contained(parsed.mode):
         raise Rejected(
-            f"{path}: `recio up` runs paper accounts, received mode {parsed.mode}; the other modes "
-            "run on Kubernetes, or with `recio run` and settings of your own"
+            f"{path}: `recio up` runs paper accounts, received mode {parsed.mode}; with --shadow it "
+            "runs any document as a shadow, the other modes run on Kubernetes, or with `recio run` "
+            "and settings of your own"
         )
     made = []
     for index in range(1, number + 1):
@@ -89,12 +93,21 @@ def fitted(
     for document, _ in accounts:
         own = copy.deepcopy(document)
         spec = own["spec"]
-        if world.is_live:
+        if world.is_shadow:
+            _make_shadow(own)
+        elif world.is_live:
             spec.setdefault("paper", {})["source"] = PaperSource.LIVE_FEED.value
         if world.recording:
             spec["series"] = [Series.KXBTC15M.value]
         made.append((own, parse_account(own)))
     return made
+
+
+def _make_shadow(document: dict[str, Any]) -> None:
+    """Let an account trade the same on imagined money; its key is one of the mirror."""
+    spec = document["spec"]
+    spec["mode"] = Mode.SHADOW.value
+    spec.setdefault("credentialsSecretRef", {"name": document["metadata"]["name"]})
 
 
 def _copy(

@@ -9,7 +9,7 @@ from pathlib import Path
 from recio.domain.account_config import AccountConfig, Mode
 from recio.exchange_simulator.world.regimes import RECORDED
 from recio.runtime.host import Placement
-from recio.runtime.local.options import ENVIRONMENT, UpOptions
+from recio.runtime.local.options import UpOptions
 from recio.runtime.local.plan import SIMULATOR, PlannedProcess
 from recio.runtime.local.start import World
 from recio.runtime.settings import PriceSource, ProcessSettings
@@ -27,6 +27,7 @@ class LocalEnvironment:
     passwords: Path | None
     world: World
     exchange_port: int
+    production_port: int = 0
     processes: Sequence[PlannedProcess]
     ports: Mapping[str, int]
 
@@ -35,11 +36,16 @@ class LocalEnvironment:
         """Where the exchange simulator listens."""
         return f"http://127.0.0.1:{self.exchange_port}"
 
+    @property
+    def production_url(self) -> str:
+        """Where the simulator listens that plays production; nothing if none does."""
+        return f"http://127.0.0.1:{self.production_port}" if self.world.has_stand_in else ""
+
     def settings(self, process: PlannedProcess) -> ProcessSettings:
         """Return one process's settings."""
         return ProcessSettings(
-            environment=ENVIRONMENT,
-            mode=Mode.PAPER,
+            environment=self.world.environment,
+            mode=Mode.SHADOW if self.world.is_shadow else Mode.PAPER,
             database_url=self.database_url,
             redis_url=self.redis_url,
             credentials_dir=str(self.credentials),
@@ -48,6 +54,8 @@ class LocalEnvironment:
             series=self.series(),
             exchange_rest_url=self.exchange_url,
             exchange_websocket_url=self.exchange_url.replace("http", "ws", 1),
+            market_rest_url=self.production_url,
+            market_websocket_url=self.production_url.replace("http", "ws", 1),
             price_source=PriceSource.LIVE if self.world.is_live else PriceSource.RECORDING,
             http_host=self.options.host,
             http_port=self.ports[process.name],
@@ -70,7 +78,7 @@ class LocalEnvironment:
             if placed.row.name == "system_monitor":
                 made["RECIO_SYSTEM_MONITOR_PROBE_URLS"] = ",".join(self._probe_urls())
                 made["RECIO_SYSTEM_MONITOR_DISK_PATH"] = str(self.credentials)
-            if placed.row.name == SIMULATOR:
+            if placed.row.name == SIMULATOR and not self.world.is_shadow:
                 made |= world_values(self.world)
         return made
 

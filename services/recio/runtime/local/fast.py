@@ -12,10 +12,12 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TextIO
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,7 +26,12 @@ from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.domain.errors import Broken, Rejected
 from recio.domain.units import SECOND_US, as_datetime, format_scaled, format_time_us
 from recio.engine.snapshot import EARLY_US
-from recio.exchange_simulator.app import build_simulator, service_of
+from recio.exchange_simulator.app import (
+    build_mirror,
+    build_simulator,
+    mirror_service_of,
+    service_of,
+)
 from recio.exchange_simulator.simulator import Simulator
 from recio.manifest import Scope, ServiceRow
 from recio.ports import Bus, Clock, Database, HttpTransport, Ids, WebSocketTransport
@@ -33,11 +40,11 @@ from recio.runtime.access import Transports
 from recio.runtime.clock import SteppedClock
 from recio.runtime.host import Host, Placement, entry
 from recio.runtime.ids import SeededIds
-from recio.runtime.local import prepare
+from recio.runtime.local import prepare, production
 from recio.runtime.local.environment import LocalEnvironment
 from recio.runtime.local.ground import Ground, Store, lay, open_store
-from recio.runtime.local.keys import ensure_keys
-from recio.runtime.local.options import ENVIRONMENT, UpOptions
+from recio.runtime.local.keys import ensure_keys, ensure_read_key
+from recio.runtime.local.options import UpOptions
 from recio.runtime.local.plan import SIMULATOR, PlannedProcess, plan
 from recio.runtime.local.state import StateDirectory
 from recio.runtime.process import DatabaseAddress, Process
@@ -50,6 +57,7 @@ SPEED: Final = 5
 QUICK: Final = ("synchronous_commit=off",)
 """A stepped run that is cut is begun again from its last note of the time, or fresh."""
 ADDRESS: Final = "http://127.0.0.1:9"
+PRODUCTION_PORT: Final = 10
 """Never connected to: the transports are in memory."""
 
 SETTINGS: Final = {
@@ -74,6 +82,7 @@ class MemoryTransports:
 
     def __init__(self) -> None:
         self.simulator: Simulator | None = None
+        self.production: Simulator | None = None
 
     def http(self, url: str) -> HttpTransport:
         """Return a transport to the exchange."""
@@ -84,9 +93,10 @@ class MemoryTransports:
         return self._made(url).websockets()
 
     def _made(self, url: str) -> Simulator:
-        if self.simulator is None:
+        found = self.production if urlsplit(url).port == PRODUCTION_PORT else self.simulator
+        if found is None:
             raise Broken(f"a stepped run has no network: {url}")
-        return self.simulator
+        return found
 
 
 class SteppedWiring:
@@ -168,6 +178,7 @@ class _Stage:
     ) -> None:
         self._environment = environment
         self._wiring = wiring
+        self._playing: asyncio.Task[None] | None = None
         self._owner = SteppedDatabase(owner_url, name="recio up")
         planned = PlannedProcess("stepped", tuple(_taking_part(environment)), 0)
         values = {
@@ -186,21 +197,42 @@ class _Stage:
     def _build(self, context: ServiceContext) -> Service:
         if context.row.name != SIMULATOR:
             return entry(context.row)(context)
-        simulator = self._wiring.memory.simulator = build_simulator(context)
-        service = service_of(simulator)
-        service.recover = self._recover_exchange
+        if context.access.is_mirrored:
+            simulator, reading = build_mirror(context)
+            service = mirror_service_of(simulator, reading)
+        else:
+            simulator = build_simulator(context)
+            service = service_of(simulator)
+        self._wiring.memory.simulator = simulator
+        service.recover = partial(self._recover_exchange, service.recover)
         return service
 
-    async def _recover_exchange(self) -> None:
-        simulator = self._wiring.memory.simulator
+    async def _recover_exchange(self, recover: Callable[[], Awaitable[None]] | None) -> None:
+        simulator, environment = self._wiring.memory.simulator, self._environment
         assert simulator is not None
-        await simulator.recover()
-        environment = self._environment
-        await ensure_keys(simulator.http(), environment.credentials, environment.balances())
+        assert recover is not None
+        await recover()
+        await ensure_keys(
+            simulator.http(),
+            environment.credentials,
+            environment.balances(),
+            has_reader=not environment.world.is_shadow,
+        )
+
+    async def _play_production(self) -> None:
+        """Let an exchange of ours play the production that a shadow reads, for ever."""
+        wiring, world = self._wiring, self._environment.world
+        played = production.simulator_of(world, wiring.made_clock, wiring.ids, is_fine=False)
+        wiring.memory.production = played
+        await played.recover()
+        await ensure_read_key(played.http(), self._environment.credentials)
+        self._playing = asyncio.create_task(played.run(), name=production.NAME)
 
     async def run(self, seconds: int, say: Say) -> int:
         """Run so long in market time, stop, compare the books."""
         loop = asyncio.get_running_loop()
+        if self._environment.world.has_stand_in:
+            await self._play_production()
         running = asyncio.ensure_future(self._host.run_services())
         end_s = loop.time() + seconds / SPEED
         while loop.time() < end_s and not running.done():
@@ -222,7 +254,7 @@ class _Stage:
             await tx.execute(
                 "UPDATE ops.environments SET market_at = %s WHERE environment = %s",
                 as_datetime(at_us),
-                ENVIRONMENT,
+                self._environment.world.environment,
             )
 
     async def _compare(self, say: Say) -> int:
@@ -246,7 +278,15 @@ class _Stage:
                 f"${format_scaled(theirs, 6)}, in our ledger "
                 f"{'unknown' if ours is None else '$' + format_scaled(ours, 6)}: {verdict}"
             )
-        return 0 if is_equal else 1
+        return 0 if is_equal and self._was_only_read(say) else 1
+
+    def _was_only_read(self, say: Say) -> bool:
+        """Tell whether whoever plays production was asked for nothing but to be read."""
+        played = self._wiring.memory.production
+        if played is None:
+            return True
+        say(production.asked_words(played))
+        return production.was_only_read(played)
 
     async def _exchange_cash(self, account: str) -> int:
         reply = await self._wiring.memory.http(ADDRESS).request(
@@ -266,6 +306,7 @@ def _environment(options: UpOptions, ground: Ground, store: Store) -> LocalEnvir
         credentials=ground.state.credentials,
         world=ground.world,
         exchange_port=9,
+        production_port=PRODUCTION_PORT,
         processes=plan(ground.accounts, ui_port=0),
         ports={"stepped": 0},
     )

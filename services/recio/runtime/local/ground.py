@@ -17,7 +17,7 @@ from recio.manifest import Scope
 from recio.runtime.clock import MarketTime, wall_us
 from recio.runtime.ids import new_secret
 from recio.runtime.local import documents, prepare, servers, start
-from recio.runtime.local.options import ENVIRONMENT, UpOptions
+from recio.runtime.local.options import UpOptions
 from recio.runtime.local.start import World
 from recio.runtime.local.state import StateDirectory
 from recio.runtime.preparing import prepare_release
@@ -61,7 +61,7 @@ def lay(options: UpOptions, undo: ExitStack, say: Say) -> Ground:
     """
     if options.account_file is not None:
         # A bad document is told of before anything is touched.
-        _accounts(options, options.account_file)
+        _accounts(options, options.account_file, is_shadow=options.is_shadow)
     state = StateDirectory(options.state)
     state.lock()
     undo.callback(state.unlock)
@@ -69,11 +69,16 @@ def lay(options: UpOptions, undo: ExitStack, say: Say) -> Ground:
         say(f"a fresh start: what was there is now in {aside}")
     world = start.world_of(options, state.path)
     path = options.account_file or documents.example(is_recording=bool(world.recording))
-    return Ground(state, path, documents.fitted(_accounts(options, path), world), world)
+    found = _accounts(options, path, is_shadow=world.is_shadow)
+    return Ground(state, path, documents.fitted(found, world), world)
 
 
-def _accounts(options: UpOptions, path: Path) -> list[tuple[dict[str, Any], AccountConfig]]:
-    return documents.paper_accounts(path, number=options.accounts, topology=options.topology)
+def _accounts(
+    options: UpOptions, path: Path, *, is_shadow: bool
+) -> list[tuple[dict[str, Any], AccountConfig]]:
+    return documents.paper_accounts(
+        path, number=options.accounts, topology=options.topology, is_shadow=is_shadow
+    )
 
 
 def open_store(
@@ -105,7 +110,7 @@ def open_store(
         prepare.prepare(
             owner_url,
             ground.documents,
-            environment=ENVIRONMENT,
+            environment=ground.world.environment,
             start_us=ground.world.start_us,
             at_least_us=wall_us() if ground.world.is_live else 0,
             speed=options.speed,

@@ -6,7 +6,7 @@ money, and a state directory whose database was replaced gets its keys known aga
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,26 +35,42 @@ class _Registered(msgspec.Struct):
 
 
 async def ensure_keys(
-    http: HttpTransport, directory: Path, balances: Mapping[str, int]
+    http: HttpTransport, directory: Path, balances: Mapping[str, int], *, has_reader: bool = True
 ) -> list[str]:
-    """Give every account, and the market reader, a key that the exchange knows.
+    """Give every account, and the market reader unless it reads elsewhere, a key that is known.
 
     Args:
         http: to the exchange simulator.
         directory: where ``runtime.credentials`` finds keys.
         balances: opening cash in dollars by account.
+        has_reader: whether markets are read at this exchange too.
 
     Returns:
         The owners whose key is new.
     """
-    made = []
-    for owner, dollars in {MARKET: 0, **balances}.items():
-        if not credentials.has(directory, owner):
-            made.append(owner)
-        private, public = _key_pair(directory, owner)
-        key_id = await register(http, owner, dollars, public, name="recio up")
-        credentials.write(directory, owner, Credentials(key_id, private))
+    owners = {MARKET: 0, **balances} if has_reader else balances
+    made = [owner for owner in owners if not credentials.has(directory, owner)]
+    for owner, dollars in owners.items():
+        await _ensure_key(http, directory, owner, dollars)
     return made
+
+
+async def ensure_read_key(http: HttpTransport, directory: Path) -> None:
+    """Give the market reader a key that the exchange knows and that can read only."""
+    await _ensure_key(http, directory, MARKET, 0, scopes=("read",))
+
+
+async def _ensure_key(
+    http: HttpTransport,
+    directory: Path,
+    owner: str,
+    dollars: int,
+    *,
+    scopes: Sequence[str] | None = None,
+) -> None:
+    private, public = _key_pair(directory, owner)
+    key_id = await register(http, owner, dollars, public, name="recio up", scopes=scopes)
+    credentials.write(directory, owner, Credentials(key_id, private))
 
 
 def _key_pair(directory: Path, owner: str) -> tuple[bytes, str]:
@@ -86,11 +102,19 @@ def key_pair(private: bytes | None) -> tuple[bytes, str]:
 
 
 async def register(
-    http: HttpTransport, owner: str, dollars: int, public: str, *, name: str, token: str = ""
+    http: HttpTransport,
+    owner: str,
+    dollars: int,
+    public: str,
+    *,
+    name: str,
+    token: str = "",
+    scopes: Sequence[str] | None = None,
 ) -> str:
     """Make the exchange simulator know a public key; return the key's id there.
 
-    Doing it again changes nothing. ``token`` is for an exchange that other machines reach.
+    Doing it again changes nothing. ``token`` is for an exchange that other machines reach; without
+    ``scopes`` the key may do everything.
 
     Raises:
         Unavailable: the exchange does not answer, or did not take the key.
@@ -101,6 +125,7 @@ async def register(
             "initial_balance_dollars": dollars,
             "public_key_pem": public,
             "name": name,
+            "scopes": scopes,
         }
     )
     headers = {"Content-Type": "application/json"}

@@ -10,6 +10,7 @@ from recio.domain.account_config import Topology
 UI_PORT = 3000
 DATABASE = "recio"
 ENVIRONMENT = "paper"
+SHADOW_ENVIRONMENT = "shadow"
 EXAMPLE_FOLDER = Path("k8s/examples")
 EXAMPLE_FILE = "paper-account.yaml"
 RECORDING_FILE = "recording-account.yaml"
@@ -22,6 +23,8 @@ class UpOptions:
     ``account_file`` None is the example that fits the world. ``start_us`` counts only for a fresh state. ``recording`` plays the recorded 15-minute market
     instead of the hourly ladder; ``regime`` is the kind of market that is simulated. ``fast_seconds`` runs that much market time stepped, in one
     process, and ends. ``database_url`` and ``redis_url`` replace the embedded servers.
+    ``is_shadow`` trades on a mirror: of production, read with ``read_key``, or without one of the
+    simulated market as if it were production.
     """
 
     state: Path
@@ -34,6 +37,8 @@ class UpOptions:
     is_live: bool = False
     recording: str | None = None
     regime: str | None = None
+    is_shadow: bool = False
+    read_key: Path | None = None
     fast_seconds: int | None = None
     database_url: str | None = None
     redis_url: str | None = None

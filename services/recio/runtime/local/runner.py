@@ -26,16 +26,16 @@ from recio.adapters.postgres.stepped import SteppedDatabase
 from recio.adapters.transport.client import HttpClient
 from recio.domain.errors import Broken, Rejected, Unavailable
 from recio.manifest import Scope
-from recio.runtime import process
+from recio.runtime import credentials, process
 from recio.runtime.clock import MarketTime, note_market_time
 from recio.runtime.host import entry
 from recio.runtime.http_server import listening_socket
-from recio.runtime.local import prepare, servers
+from recio.runtime.local import prepare, production, servers
 from recio.runtime.local.children import Child, Children
 from recio.runtime.local.environment import LocalEnvironment
 from recio.runtime.local.ground import lay, open_store
 from recio.runtime.local.keys import ensure_keys
-from recio.runtime.local.options import ENVIRONMENT, UpOptions
+from recio.runtime.local.options import UpOptions
 from recio.runtime.local.plan import SIMULATOR, UI, PlannedProcess, plan
 from recio.runtime.local.state import StateDirectory
 
@@ -86,8 +86,15 @@ class Runner:
         ground = lay(self.options, undo, self.say)
         if ground.world.is_live and self.options.speed != 1:
             raise Rejected(f"--speed: the books in {ground.state.path} follow live prices")
+        if ground.world.is_shadow:
+            self.say("shadow: real decisions, imagined fills, no order leaves this machine")
         planned = self._existing(plan(ground.accounts, ui_port=self.options.port))
         ports = self._ports(planned)
+        if ground.world.has_stand_in:
+            ports[production.NAME] = self._port_or_other(production.NAME, production.PORT)
+        elif self.options.read_key is not None:
+            read_key = credentials.read_at(self.options.read_key)
+            credentials.write(ground.state.credentials, credentials.MARKET, read_key)
         store = open_store(self.options, ground, undo, self.say, ensure_admin=self.ensure_admin)
         environment = LocalEnvironment(
             options=self.options,
@@ -98,12 +105,15 @@ class Runner:
             credentials=ground.state.credentials,
             world=ground.world,
             exchange_port=ports.get(SIMULATOR, 0),
+            production_port=ports.get(production.NAME, 0),
             processes=planned,
             ports=ports,
         )
-        heart = _Heart(store.owner_url, store.market_time, undo)
+        heart = _Heart(store.owner_url, ground.world.environment, store.market_time, undo)
         children = Children(self.say)
         undo.callback(self._stop_children, children)
+        if ground.world.has_stand_in:
+            self._start_production(environment, store.market_time, children, ground.state)
         self._start(planned, environment, children, ground.state)
         self._welcome(children, ports.get(UI, 0), store.password)
         self._watch(children, heart)
@@ -128,17 +138,32 @@ class Runner:
                 listening_socket(self.options.host, one.port).close()
                 taken[one.name] = one.port or _free_port(self.options.host)
             else:
-                taken[one.name] = self._port_or_other(one)
+                taken[one.name] = self._port_or_other(one.name, one.port)
         return taken
 
-    def _port_or_other(self, one: PlannedProcess) -> int:
+    def _port_or_other(self, name: str, port: int) -> int:
         try:
-            listening_socket(self.options.host, one.port).close()
+            listening_socket(self.options.host, port).close()
         except Broken:
             other = _free_port(self.options.host)
-            self.say(f"port {one.port} is in use: {one.name} listens on {other} instead")
+            self.say(f"port {port} is in use: {name} listens on {other} instead")
             return other
-        return one.port
+        return port
+
+    def _start_production(
+        self,
+        environment: LocalEnvironment,
+        market_time: MarketTime,
+        children: Children,
+        state: StateDirectory,
+    ) -> None:
+        name = production.NAME
+        self.say("an exchange simulator plays production; it can only be read")
+        body = production.body(
+            environment.world, market_time, environment.production_port, environment.credentials
+        )
+        children.start(Child(name=name, body=body, log=state.log_file(name)))
+        self._wait(children, name)
 
     def _start(
         self,
@@ -204,8 +229,11 @@ class Runner:
 class _Heart:
     """Writes down where market time stands, each second and at the end."""
 
-    def __init__(self, url: str, market_time: MarketTime, undo: ExitStack) -> None:
+    def __init__(
+        self, url: str, environment: str, market_time: MarketTime, undo: ExitStack
+    ) -> None:
         self._database = SteppedDatabase(url, name="recio up")
+        self._environment = environment
         self._market_time = market_time
         self._next_s = 0.0
         self._was_told = False
@@ -226,7 +254,11 @@ class _Heart:
             self._was_told = True
 
     def _note(self, *, is_final: bool) -> None:
-        run_now(note_market_time(self._database, ENVIRONMENT, self._market_time, is_final=is_final))
+        run_now(
+            note_market_time(
+                self._database, self._environment, self._market_time, is_final=is_final
+            )
+        )
 
     def _end(self) -> None:
         try:
@@ -254,7 +286,12 @@ def _body(
 async def _register_keys(environment: LocalEnvironment) -> list[str]:
     http = HttpClient(environment.exchange_url)
     try:
-        return await ensure_keys(http, environment.credentials, environment.balances())
+        return await ensure_keys(
+            http,
+            environment.credentials,
+            environment.balances(),
+            has_reader=not environment.world.is_shadow,
+        )
     finally:
         await http.close()
 
