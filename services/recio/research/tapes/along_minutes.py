@@ -1,6 +1,8 @@
 """A tape of made-up seconds and quotes along real minutes: for strategies, never for claims.
 
-Real is: every minute's open, high, low and close. Made up, from a seed: the seconds between them (a
+Real is, in the regimes ``recorded`` and ``thin``: every minute's open, high, low and close; the other
+regimes reshape the minutes too (``exchange_simulator.world.regimes``). Made up, from a seed: the seconds
+between them (a
 Brownian bridge that touches high and low, ``exchange_simulator.world.prices``) and everything that the
 exchange would say (``made_quotes``). The 60 values of a minute are known at its seconds 1 … 60, the
 close at the end of the minute; markets settle on the mean of the last 60, as the exchange's do.
@@ -22,11 +24,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from math import log, sqrt
 from typing import Final, Protocol
 
 import msgspec
 
+from recio.data.minutes import Ohlc
 from recio.domain import tickers
 from recio.domain.errors import InvalidValue
 from recio.domain.messages import BookUpdate, EventMarkets
@@ -37,9 +41,10 @@ from recio.exchange_simulator.world.belief import settlement_outlook
 from recio.exchange_simulator.world.listings import is_paused
 from recio.exchange_simulator.world.makers import LADDER_GRID, WINDOW_GRID
 from recio.exchange_simulator.world.prices import bridge
+from recio.exchange_simulator.world.regimes import Regime, RegimeMinutes, regime_of
 from recio.research.tapes import messages
 from recio.research.tapes.bars import Bar
-from recio.research.tapes.made_quotes import MadeQuotes, Regime, regime_of
+from recio.research.tapes.made_quotes import LAG_US, MadeQuotes
 from recio.research.tapes.reading import NEWEST_S
 from recio.research.tapes.tally import Tally, Track
 from recio.research.tapes.tape import Coverage
@@ -56,7 +61,6 @@ _SETTLED_AFTER_US: Final = {3600: 71 * SECOND_US, 900: 15 * SECOND_US}
 _SILENCE_US: Final = 65 * SECOND_US
 _HALVES: Final = ((0.5 ** (1 / 15), 0.7), (0.5 ** (1 / 120), 0.3))
 _FLOOR_VARIANCE: Final = 1e-8
-_SHY_S: Final = 3
 
 
 class Bars(Protocol):
@@ -73,7 +77,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     series: str
     since_s: int | None = None
     until_s: int | None = None
-    regime: str = "calm"
+    regime: str = "recorded"
     edge_e4: int = 0
     window_s: int = 1200
     seed: int = 1
@@ -91,7 +95,7 @@ class MinutesTape:
         tickers.series_of(plan.series)
         self.name = name
         self.caveat = (
-            "Seconds between real minutes and every quote are made up "
+            "Seconds between minutes and every quote are made up "
             f"(regime {plan.regime}, seed {plan.seed}): profit here says nothing about the exchange."
         )
         if plan.edge_e4:
@@ -117,14 +121,13 @@ class MinutesTape:
 class _Running:
     """An event from its opening to its close."""
 
-    __slots__ = ("close_s", "event", "is_whole", "quotes", "shy_until", "window_from")
+    __slots__ = ("close_s", "event", "is_whole", "quotes", "window_from")
 
     def __init__(self, event: EventMarkets, plan: Plan, regime: Regime) -> None:
         self.event = event
         self.close_s = event.close_us // SECOND_US
         self.window_from = self.close_s - plan.window_s
         self.is_whole = True
-        self.shy_until = 0
         self.quotes = MadeQuotes(
             [market.ticker for market in event.markets],
             [(market.strike_usd_e6 or 0) // CENT_E6 for market in event.markets],
@@ -168,19 +171,18 @@ class _Player:
         self._tally = tally
         self._name = name
         self._regime = regime_of(plan.regime)
+        self._leave_s = self._regime.leave_s
         self._series = tickers.SERIES[plan.series]
-        lag_s, lag_ms = divmod(self._regime.lag_ms, 1000)
-        self._lag_s, self._lag_us = lag_s, lag_ms * 1000
         from_s = 0 if plan.since_s is None else plan.since_s - WARM_S
         self._until_s = NEWEST_S if plan.until_s is None else plan.until_s
-        self._bars = bars.read(from_s, self._until_s, tally)
+        read = bars.read(from_s, self._until_s, tally)
+        self._bars = _shaped(read, self._regime, plan.seed)
         self._next: Bar | None = next(self._bars, None)
         self._since_s = plan.since_s or self._first_hour()
         self._belief = _Belief()
         self._mean = RunningWindow()
         self._running: _Running | None = None
         self._settling: deque[Settled] = deque()
-        self._recent: deque[int] = deque(maxlen=lag_s + 2)
         self._close: int | None = None
         self._is_paused = False
         self._window: RunningMean = NO_MEAN
@@ -211,17 +213,19 @@ class _Player:
     def _warm_up(self) -> list[tuple[int, int]]:
         """Take in the day before the period: for the model of the trader and for the makers."""
         closes: list[tuple[int, int]] = []
-        last_s = None
+        bar_before: Bar | None = None
         while self._next is not None and self._next.start_s < self._since_s:
             bar = self._next
-            if last_s is not None and bar.start_s != last_s + _MINUTE_S:
+            if bar_before is not None and bar.start_s != bar_before.start_s + _MINUTE_S:
                 self._belief.add(None)
             self._belief.add(bar.close)
             closes.append(((bar.start_s + _MINUTE_S) * SECOND_US, bar.close * CENT_E6))
-            last_s = bar.start_s
             self._next = next(self._bars, None)
-        if last_s == self._since_s - _MINUTE_S:
-            self._close = closes[-1][1] // CENT_E6
+            bar_before = bar
+        if bar_before is not None and bar_before.start_s == self._since_s - _MINUTE_S:
+            self._close = bar_before.close
+            for at_s, cents in enumerate(self._path(bar_before), bar_before.start_s + 1):
+                self._window = self._mean.add(at_s, cents * CENT_E6)
         return closes
 
     def _minute(self, start_s: int) -> Iterator[Event]:
@@ -292,12 +296,11 @@ class _Player:
             if start_s >= running.window_from:
                 running.is_whole = False
             if self._close is not None:
-                at_us = start_s * SECOND_US + self._lag_us
+                at_us = start_s * SECOND_US + LAG_US
                 yield messages.books(running.event.event_ticker, (), at_us)
         yield from self._settled((start_s + _MINUTE_S) * SECOND_US)
         self._close = None
         self._window = NO_MEAN
-        self._recent.clear()
 
     def _coarse(self, start_s: int, bar: Bar) -> Iterator[Event]:
         end_s = start_s + _MINUTE_S
@@ -305,7 +308,6 @@ class _Player:
             yield from self._fine(start_s, bar)
             return
         self._close = bar.close
-        self._recent.clear()
         at_us = end_s * SECOND_US
         yield from self._settled(at_us)
         self._window = NO_MEAN
@@ -316,15 +318,13 @@ class _Player:
             yield books
 
     def _fine(self, start_s: int, bar: Bar) -> Iterator[Event]:
-        path = bridge(bar[1:], f"{self._plan.seed}|index|{start_s // _MINUTE_S}")
         symbol, running = self._series.symbol, self._running
         quoted_from = running.window_from if running is not None else self._until_s
-        for at_s, cents in enumerate(path, start_s + 1):
+        for at_s, cents in enumerate(self._path(bar), start_s + 1):
             at_us, usd_e6 = at_s * SECOND_US, cents * CENT_E6
             if self._settling:
                 yield from self._settled(at_us)
             self._window = self._mean.add(at_s, usd_e6)
-            self._recent.append(cents)
             yield messages.price(symbol, at_us, usd_e6, self._window)
             if at_s >= quoted_from or at_s % _MINUTE_S == 0:
                 books = self._books(at_s, cents)
@@ -333,28 +333,32 @@ class _Player:
         self._close = bar.close
         self._tally.prices.hear((start_s + _MINUTE_S) * SECOND_US)
 
+    def _path(self, bar: Bar) -> tuple[int, ...]:
+        """Return the 60 values of a minute, of its seconds 1 … 60."""
+        return bridge(bar[1:], f"{self._plan.seed}|index|{bar.start_s // _MINUTE_S}")
+
     def _books(self, at_s: int, cents: int) -> BookUpdate | None:
         running, deviation = self._running, self._belief.deviation
-        if running is None or deviation is None or at_s >= running.close_s or self._is_paused:
+        if running is None or deviation is None or self._is_paused:
             return None
-        at_us = at_s * SECOND_US + self._lag_us
+        if at_s >= running.close_s - self._leave_s:
+            return self._left(running, at_s)
+        at_us = at_s * SECOND_US + LAG_US
         ticker, quotes = running.event.event_ticker, running.quotes
         self._tally.quotes.hear(at_us)
-        if self._regime.shy_deviations and self._is_shy(running, at_s, deviation):
-            return messages.books(ticker, (), at_us)
-        seen = self._recent[-1 - self._lag_s] if len(self._recent) > self._lag_s else cents
         deviation *= quotes.volatility_factor(at_s)
         count = self._window.samples
         known = (self._window.average_usd_e6 or 0) / CENT_E6 * count
-        mean, off = settlement_outlook(seen, deviation, running.close_s - at_s, known, count)
+        mean, off = settlement_outlook(cents, deviation, running.close_s - at_s, known, count)
         return messages.books(ticker, quotes.at(at_s, at_us, mean, off), at_us)
 
-    def _is_shy(self, running: _Running, at_s: int, deviation: float) -> bool:
-        if len(self._recent) > 1 and at_s > running.window_from:
-            move = abs(log(self._recent[-1] / self._recent[-2]))
-            if move > self._regime.shy_deviations * deviation:
-                running.shy_until = at_s + _SHY_S
-        return at_s < running.shy_until
+    def _left(self, running: _Running, at_s: int) -> BookUpdate | None:
+        """Return the empty books that makers leave behind some time before the close."""
+        if at_s >= running.close_s:
+            return None
+        at_us = at_s * SECOND_US + LAG_US
+        self._tally.quotes.hear(at_us)
+        return messages.books(running.event.event_ticker, (), at_us)
 
     def _end_event(self, running: _Running) -> None:
         """Note the results of the event that closes now; they are told when they are stated."""
@@ -375,6 +379,35 @@ class _Player:
     def _settled(self, at_us: int) -> Iterator[Event]:
         while self._settling and self._settling[0].at_us <= at_us:
             yield self._settling.popleft()
+
+
+class _One:
+    """A recording of one minute, as the regimes want to see it."""
+
+    symbol = ""
+
+    def __init__(self, bar: Bar) -> None:
+        self.start_s, self.end_s = bar.start_s, bar.start_s + _MINUTE_S
+        self.bar = bar
+
+    def at(self, _: int) -> Ohlc:
+        """Return the minute."""
+        return self.bar[1:]
+
+
+def _shaped(bars: Iterator[Bar], regime: Regime, seed: int) -> Iterator[Bar]:
+    """Yield the minutes as they would be in a regime."""
+    if not regime.moves_prices:
+        yield from bars
+        return
+    first = next(bars, None)
+    if first is None:
+        return
+    one = _One(first)
+    shape = RegimeMinutes(one, regime, seed=seed)
+    for bar in chain((first,), bars):
+        one.bar = bar
+        yield Bar(bar.start_s, *(shape.at(bar.start_s) or bar[1:]))
 
 
 def _to_cents(usd_e6: int) -> int:

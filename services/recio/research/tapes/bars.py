@@ -18,7 +18,7 @@ from recio.data import minutes
 from recio.data.minutes import MINUTE_S
 from recio.domain.errors import InvalidValue
 from recio.domain.units import SECOND_US
-from recio.research.tapes.reading import NEWEST_S, OLDEST_S, rows
+from recio.research.tapes.reading import NEWEST_S, OLDEST_S, header_of, rows
 from recio.research.tapes.tally import Tally
 
 _COLUMNS: Final = ("ts", "open", "high", "low", "close")
@@ -54,8 +54,13 @@ class BarFiles:
         """Yield the bars that open in a period; rows of other times are not counted."""
         last = Bar(0, 0, 0, 0, 0)
         for path in self._paths:
+            if not _may_hold(path, since_s * SECOND_US, until_s * SECOND_US):
+                continue
             before = tally.rows + sum(tally.refused.values())
-            for row in rows(path, _COLUMNS, tally, known=("volume",)):
+            columns = _COLUMNS + (("volume",) if "volume" in header_of(path) else ())
+            for row in rows(path, columns, tally):
+                if row[0].isdigit() and OLDEST_S <= int(row[0]) < since_s - MINUTE_S:
+                    continue
                 bar = _bar(row, last, tally)
                 if bar is None:
                     continue
@@ -121,13 +126,13 @@ def _may_hold(path: Path, since_us: int | None, until_us: int | None) -> bool:
 def _bar(row: list[str], last: Bar, tally: Tally) -> Bar | None:
     try:
         start_s = int(row[0])
-        prices = [float(text) for text in row[1:]]
-        opened, high, low, close = (round(price * 100) for price in prices)
+        opened, high, low, close = (round(float(text) * 100) for text in row[1:5])
+        is_traded = len(row) == len(_COLUMNS) or float(row[5]) > 0
     except (ValueError, OverflowError):
         tally.refuse("minute that is no number")
         return None
     bar = Bar(start_s, opened, high, low, close)
-    fault = _fault(bar, last)
+    fault = _fault(bar, last) if is_traded else "minute in which nothing was traded"
     if fault:
         tally.refuse(fault)
         return None

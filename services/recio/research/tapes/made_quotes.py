@@ -6,12 +6,8 @@ the price, with volatility from the minutes that have ended, errors that come an
 and within ten, spreads and sizes as recorded. Nothing here knows more than the price now and the
 minutes before. Only best bid and ask are made, not what rests behind them.
 
-Regimes change the makers, never the price, which is real:
-
-    calm       as above; the quotes follow the price by 200 ms
-    trending   they follow by 1.2 s and misjudge more
-    jumpy      double spreads, half sizes; after a second's move of 4 deviations nothing for 3 s
-    thin       triple spreads, a twentieth of the sizes and of the volume
+Spreads, depth, how often they quote and when they leave are those of a regime of the paper exchange
+(``exchange_simulator.world.regimes``). They follow the price by ``LAG_US``.
 
 ``edge_e4`` plants a known mistake, for trying whether a backtest finds one: every belief is moved by so
 many 1e-4 dollars towards a half. Volume is made up as well, so that a rule on volume can be tried.
@@ -25,15 +21,14 @@ from functools import lru_cache
 from math import floor
 from typing import Final
 
-import msgspec
-
-from recio.domain.errors import InvalidValue
 from recio.domain.messages import MarketQuote
 from recio.domain.units import CONTRACT_E2, PRICE_ONE_E4
 from recio.exchange_simulator.world.belief import Errors, mixture_cdf
 from recio.exchange_simulator.world.chance import Wander, draw_bytes, quantile_table
 from recio.exchange_simulator.world.makers import Grid
+from recio.exchange_simulator.world.regimes import Regime
 
+LAG_US: Final = 200_000
 NEAR: Final = 4.5
 """Deviations from the money beyond which a quote does not change any more."""
 _STEPS: Final = 256
@@ -52,37 +47,6 @@ _FRONT: Final = tuple(
         ((0, 5), (0.1, 50), (0.25, 115), (0.5, 550), (0.75, 1150), (0.9, 2000), (1, 6000))
     )
 )
-
-
-class Regime(msgspec.Struct, frozen=True, kw_only=True):
-    """How the makers quote."""
-
-    lag_ms: int = 200
-    spread: int = 1
-    size: float = 1.0
-    error: float = 1.0
-    shy_deviations: float = 0.0
-    """A second's move of so many deviations makes them leave; 0: never."""
-
-
-REGIMES: Final[dict[str, Regime]] = {
-    "calm": Regime(),
-    "trending": Regime(lag_ms=1200, error=1.5),
-    "jumpy": Regime(lag_ms=300, spread=2, size=0.5, error=2.0, shy_deviations=4.0),
-    "thin": Regime(lag_ms=300, spread=3, size=0.05, error=1.5),
-}
-
-
-def regime_of(name: str) -> Regime:
-    """Return a regime.
-
-    Raises:
-        InvalidValue: none has this name.
-    """
-    found = REGIMES.get(name)
-    if found is None:
-        raise InvalidValue(f"expected a regime of {', '.join(REGIMES)}, received {name!r}")
-    return found
 
 
 _BELIEFS: Final = tuple(
@@ -127,7 +91,7 @@ class MadeQuotes:
     def volatility_factor(self, second: int) -> float:
         """Return the factor by which the makers misjudge the volatility now."""
         if second // _REFRESH_S != self._drawn:
-            self._factor = 1 + (self._errors.volatility_factor(second) - 1) * self._regime.error
+            self._factor = self._errors.volatility_factor(second)
         return self._factor
 
     def at(self, second: int, at_us: int, mean: float, deviation: float) -> tuple[MarketQuote, ...]:
@@ -143,6 +107,8 @@ class MadeQuotes:
         first, last = bisect_left(strikes, mean - reach), bisect_right(strikes, mean + reach)
         if second // _REFRESH_S != self._drawn:
             self._refresh(second, first, last)
+        elif self._quotes and second % self._regime.quoted_every_s:
+            return tuple(self._quotes)
         scale, version, tops = _STEPS / deviation, second // _SIZES_S, self._tops
         most, is_new = len(_BELIEFS) - 1, not self._quotes
         for place in range(min(first, self._first), max(last, self._last)):
@@ -167,10 +133,10 @@ class MadeQuotes:
         is_first = not self._quotes
         for place in range(0 if is_first else first, len(self._own) if is_first else last):
             error = shared + self._own_size * self._own[place].at(second)
-            self._shifts[place] = (error * regime.error + _FAR) * _STEPS
+            self._shifts[place] = (error + _FAR) * _STEPS
             self._chances[place] = digest[(second // _SPREAD_S + 7 * place) & 255] & 31
             traded = _VOLUME[digest[(self._drawn + 31 * place) & 255]]
-            self._volumes[place] += round(traded * regime.size) * CONTRACT_E2
+            self._volumes[place] += round(traded * regime.depth * regime.takers) * CONTRACT_E2
 
     def _quote(self, place: int, shape: tuple[int, int, int], at_us: int) -> MarketQuote:
         self._seq += 1
@@ -189,7 +155,7 @@ class MadeQuotes:
         )
 
     def _size(self, chance: int) -> int:
-        contracts = _FRONT[self._digest[(37 * chance) & 255]] * self._regime.size
+        contracts = _FRONT[self._digest[(37 * chance) & 255]] * self._regime.depth
         return max(round(contracts), 1) * CONTRACT_E2
 
 

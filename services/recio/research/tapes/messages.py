@@ -1,4 +1,4 @@
-"""The messages of the bus as tapes send them: every one is of the environment ``backtest``.
+"""The messages of the bus as tapes send them: every one is of the tape's environment.
 
 When something happened and when it was learned are the same moment here: a tape tells a thing at the
 time at which it was known. Grids of prices are those of 2026: whole cents on the hourly ladder, tenths
@@ -22,8 +22,8 @@ from recio.domain.messages import (
     PriceUpdate,
 )
 from recio.domain.settlement import NO_MEAN, RunningMean
+from recio.engine.tape import ENVIRONMENT
 
-ENVIRONMENT: Final = "backtest"
 CENTS: Final = (PriceRange(0, 10_000, 100),)
 TAPERED: Final = (
     PriceRange(0, 1_000, 10),

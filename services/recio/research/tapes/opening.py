@@ -21,31 +21,39 @@ from recio.data import frames, seconds
 from recio.data.frames import Frame
 from recio.domain import tickers
 from recio.domain.errors import InvalidValue
-from recio.domain.units import CENT_E6
+from recio.domain.units import CENT_E6, SECOND_US
+from recio.exchange_simulator.world.regimes import REGIMES, regime_of
 from recio.research.tapes import jsonl_frames
 from recio.research.tapes.along_minutes import Bars, MinutesTape, Plan
 from recio.research.tapes.bars import BarFiles, PackagedBars, bar_paths
-from recio.research.tapes.made_quotes import regime_of
+from recio.research.tapes.quoted import QuotesTape
 from recio.research.tapes.reading import lines
 from recio.research.tapes.recorded import RecordedTape, Session
 from recio.research.tapes.results import Result, read_results
 from recio.research.tapes.spot import Seconds, read_seconds
 from recio.research.tapes.tally import Tally
 from recio.research.tapes.tape import Tape
+from recio.research.tapes.trades import TradesTape
 
 SPECS: Final[dict[str, str]] = {
     "packaged": "the packaged recording of KXBTC15M-26MAY130915-15 and its two neighbours: real books",
     "packaged-hours": (
         "hourly events with made-up seconds and quotes along packaged real minutes "
-        "[?days=7&from=2024-07-02&regime=calm|trending|jumpy|thin]"
+        ""
+        f"[?days=7&from=2024-07-02&regime={'|'.join(REGIMES)}]"
     ),
     "recording": (
         "PATH of a kxbtc15m_ws_*.jsonl.gz, or a folder of them; btc_1s_*.csv.gz and "
         "kxbtc15m_settled_*.csv.gz are looked for beside it, or given after commas"
     ),
+    "trades": (
+        "PATH of a kx*15m_trades_*.csv.gz: public trades, quotes inferred from them; minutes "
+        "(btc_1m_*) and results (kxbtc15m_settled_*) are looked for beside it, or given after commas"
+    ),
+    "quotes": "PATH of a kx*15m_quotes_*.csv.gz: recorded best bid and ask, with spot [?size=1]",
     "minutes": (
         "PATH or folder of one-minute prices; seconds and quotes are made up "
-        "[?from=2024-01-01&until=2024-02-01&series=KXBTCD&regime=calm&edge_bp=0&window=20]"
+        "[?from=2024-01-01&until=2024-02-01&series=KXBTCD&regime=recorded&edge_bp=0&window=20]"
     ),
 }
 """Kind of tape -> what follows it and what it is."""
@@ -54,6 +62,8 @@ _RECORDING: Final = "kxbtc15m_ws_2026-05-13T125943Z"
 _SECONDS: Final = "btc_seconds_2026-05-13T12"
 _SETTLED: Final = ("KXBTC15M-26MAY130900-00", "KXBTC15M-26MAY130915-15")
 _RECORDINGS: Final = "kxbtc15m_ws_*"
+_TRADES: Final = "kx*15m_trades_*"
+_QUOTES: Final = "kx*15m_quotes_*"
 _DAY_S: Final = 86_400
 _PACKAGED_FROM: Final = "2024-07-02"
 
@@ -144,13 +154,42 @@ def _recording(asked: Asked) -> Tape:
     )
 
 
+def _trades(asked: Asked) -> Tape:
+    found = _files(asked, _TRADES)
+    if not found:
+        raise InvalidValue(f"{asked.spec!r}: no file named {_TRADES} is there")
+    prefixes = {path.name.partition("_")[0] for path in found}
+    if len(prefixes) > 1:
+        raise InvalidValue(
+            f"{asked.spec!r}: expected trades of one series, found {len(found)} files"
+        )
+    prefix = prefixes.pop()
+    symbol = prefix[2:5]
+    result_files = _files(asked, f"{prefix}_settled_*")
+
+    def results(tally: Tally) -> Iterator[Result]:
+        for path in result_files:
+            yield from read_results(path, tally)
+
+    bar_files = _files(asked, f"{symbol}_1m_*")
+    bars = BarFiles(bar_files) if bar_files else None
+    return TradesTape(asked.spec, found, bars, results)
+
+
+def _quotes(asked: Asked) -> Tape:
+    found = _files(asked, _QUOTES)
+    if not found:
+        raise InvalidValue(f"{asked.spec!r}: no file named {_QUOTES} is there")
+    return QuotesTape(asked.spec, found, size=_whole(asked, "size", 1, least=1, most=10_000))
+
+
 def _files(asked: Asked, pattern: str) -> list[Path]:
     """Return the files of a pattern: those that are given, else those beside or above them."""
     given = [path for path in asked.paths if path.is_file() and fnmatch(path.name, pattern)]
     if given:
         return sorted(given)
     folders = [path if path.is_dir() else path.parent for path in asked.paths]
-    if pattern != _RECORDINGS:
+    if pattern not in (_RECORDINGS, _TRADES, _QUOTES):
         folders += [folder.parent for folder in folders]
     for folder in folders:
         found = sorted(folder.glob(pattern))
@@ -170,13 +209,13 @@ def _minutes(asked: Asked) -> Tape:
     symbol = tickers.series_of(series).symbol
     since_s = _day_s(asked, "from") if "from" in asked.options else None
     until_s = _day_s(asked, "until") if "until" in asked.options else None
-    period_us = tuple(None if each is None else each * 1_000_000 for each in (since_s, until_s))
+    period_us = tuple(None if each is None else each * SECOND_US for each in (since_s, until_s))
     found = [path for each in asked.paths for path in bar_paths(each, symbol, *period_us)]
     return _along(asked, BarFiles(found), series, (since_s, until_s))
 
 
 def _along(asked: Asked, bars: Bars, series: str, period: tuple[int | None, int | None]) -> Tape:
-    regime = asked.options.get("regime", "calm")
+    regime = asked.options.get("regime", "recorded")
     regime_of(regime)
     plan = Plan(
         series=series,
@@ -225,12 +264,16 @@ _ALONG_OPTIONS: Final = frozenset({"from", "regime", "edge_bp", "window"})
 _OPTIONS: Final[dict[str, frozenset[str]]] = {
     "packaged": frozenset(),
     "recording": frozenset(),
+    "trades": frozenset(),
+    "quotes": frozenset({"size"}),
     "packaged-hours": _ALONG_OPTIONS | {"days"},
     "minutes": _ALONG_OPTIONS | {"until", "series"},
 }
 _OPENERS: Final[dict[str, Callable[[Asked], Tape]]] = {
     "packaged": _packaged,
     "recording": _recording,
+    "trades": _trades,
+    "quotes": _quotes,
     "packaged-hours": _packaged_hours,
     "minutes": _minutes,
 }
