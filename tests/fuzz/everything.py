@@ -1,6 +1,7 @@
 """The list of all targets: what is not in it, is not fuzzed."""
 
 from tests.fuzz import (
+    history,
     journal_files,
     kalshi_rest,
     kalshi_stream,
@@ -17,6 +18,7 @@ TARGETS: tuple[Target, ...] = (
     *kalshi_stream.TARGETS,
     *price_feeds.TARGETS,
     *ours.TARGETS,
+    *history.TARGETS,
     *journal_files.TARGETS,
     *people.TARGETS,
     *research_models.TARGETS,
