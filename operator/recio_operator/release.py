@@ -149,13 +149,13 @@ class Release(Part, frozen=True, kw_only=True):
     def environment_of(self, account: AccountConfig) -> Environment | None:
         """Return the market plane that an account trades on, or None if the release has none.
 
-        Shadow accounts see production's markets; a paper account goes where its prices come from.
+        A paper account goes where its prices come from. A shadow account needs a mirror of
+        production, which no release has: its orders must not have production's plane to go to.
         """
-        wanted = Mode.PROD if account.mode is Mode.SHADOW else account.mode
         for environment in self.environments:
-            if environment.mode is not wanted:
+            if environment.mode is not account.mode:
                 continue
-            if wanted is Mode.PAPER and environment.price_source is not account.paper.source:
+            if account.mode is Mode.PAPER and environment.price_source is not account.paper.source:
                 continue
             return environment
         return None

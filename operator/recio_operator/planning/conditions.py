@@ -169,10 +169,19 @@ def _exchange(situation: Situation) -> Finding:
     return _synchronised(situation)
 
 
+NO_MIRROR: Final = (
+    "mode shadow trades imagined money on a mirror of production, and this chart installs none yet: "
+    "run the same document on a machine of your own, `recio up --shadow --read-key DIRECTORY "
+    "--account-file FILE`; no pods are made here"
+)
+
+
 def no_environment(situation: Situation) -> Finding:
     """Return what is said of an account whose market plane the release does not run."""
     assert situation.config is not None
     mode, source = situation.config.mode, situation.config.paper.source
+    if mode is Mode.SHADOW:
+        return no("NoMirror", NO_MIRROR)
     wanted = f"{mode.value} with price source {source.value}" if mode is Mode.PAPER else mode.value
     has = ", ".join(one.name for one in situation.release.environments) or "none"
     return no(

@@ -52,6 +52,10 @@ _DOCUMENT: Final = {
         "The release runs no market plane for the account's mode (and price source, for paper).",
         "Enable one in the chart's environments and upgrade, or make an account of another mode.",
     ),
+    "NoMirror": _bad(
+        "A shadow account trades on a mirror of production, which the chart does not install yet.",
+        "Run the document on a machine of your own: `recio up --shadow --read-key DIRECTORY`.",
+    ),
     "SeriesNotWatched": _bad(
         "The market plane does not follow a series that the account may trade.",
         "Add it to the environment's series in the chart's values, or remove it from spec.series.",

@@ -25,7 +25,6 @@ CASES = {
     "paper-compact": {"mode": "paper", "topology": "Compact"},
     "demo-per-service": {"mode": "demo", "topology": "PerService"},
     "demo-compact": {"mode": "demo", "topology": "Compact"},
-    "shadow-compact": {"mode": "shadow", "topology": "Compact"},
     "prod-compact-placed": {
         "mode": "prod",
         "topology": "Compact",

@@ -43,7 +43,7 @@ def test_the_first_visit_prepares():
 
 
 @pytest.mark.parametrize("topology", ["PerService", "Compact"])
-@pytest.mark.parametrize("mode", ["paper", "shadow", "demo", "prod"])
+@pytest.mark.parametrize("mode", ["paper", "demo", "prod"])
 def test_an_account_becomes_ready_and_rests(mode, topology):
     """At rest there is nothing to write, not even a status."""
     world = running(mode=mode, topology=topology)

@@ -19,7 +19,7 @@ from recio_operator.planning.observed import Books, Key, KeyState, SwitchSource
 from recio_operator.planning.plan import Plan
 from recio_operator.planning.templates import ACCOUNT_SERVICES
 
-MODES = st.sampled_from(["paper", "shadow", "demo", "prod"])
+MODES = st.sampled_from(["paper", "demo", "prod"])
 TOPOLOGIES = st.sampled_from(["PerService", "Compact"])
 WINDOWS = st.lists(
     st.fixed_dictionaries(

@@ -107,6 +107,7 @@ SITUATIONS = [
         "EnvironmentNotEnabled",
         lambda: World(document(paper={"source": "LiveFeed"})),
     ),
+    ("ExchangeReachable", "False", "NoMirror", lambda: World(document(mode="shadow"))),
     ("TradingEnabled", "True", "Active", running),
     *(
         ("TradingEnabled", "False", state.value, lambda state=state: with_switch(state))
@@ -207,6 +208,17 @@ def test_a_market_plane_that_is_taken_away_stops_nobody():
     assert plan.apply == ()
     assert plan.delete == ()
     assert world.reason("Reconciled") == ("False", "EnvironmentNotEnabled")
+
+
+def test_a_shadow_account_gets_no_pods_and_is_told_why():
+    """Its orders have no mirror to go to here, and production's plane must not be their way."""
+    world = World(document(mode="shadow"), key=good_key())
+
+    world.settle()
+
+    assert world.deployments() == {}
+    for condition in ("Ready", "ExchangeReachable", "Reconciled"):
+        assert world.reason(condition) == ("False", "NoMirror")
 
 
 def test_a_key_in_use_stops_the_pods():
