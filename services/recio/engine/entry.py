@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from recio.domain import entry, spike
 from recio.domain.account_config import AccountConfig
 from recio.domain.entry import PASSED, Attempt, Check
@@ -225,6 +227,10 @@ def _show(state: State) -> tuple[Show, ...]:
         return ()
     known = state.known
     status = status_of(known.config, known.switch, _gates(state), state.spikes, state.now_us)
+    if status.reason == proposing.FAILED:
+        status = msgspec.structs.replace(
+            status, reason=f"{proposing.FAILED}: {state.failure}"[:300]
+        )
     is_save_due = any(one.is_alarmed for one in state.spikes.values()) and (
         state.now_us - state.spike_saved_us >= SPIKE_SAVE_US
     )

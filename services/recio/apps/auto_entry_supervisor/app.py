@@ -2,12 +2,14 @@
 
 The path from a snapshot to a committed intent waits for nothing but that commit: settings, switch,
 trades and attempts are held in memory and refreshed by hints, with a slow poll behind them. Records
-and the indicator are written by another task.
+and the indicator are written by another task. A strategy of one's own is asked by a third, in a
+process of its own: what it does or fails to do holds up nothing here.
 """
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -26,10 +28,12 @@ from recio.domain.trades import Trade
 from recio.domain.units import HOUR_US, SECOND_US
 from recio.engine import entry
 from recio.engine.automation import Show
-from recio.engine.entry import Command, Event, Known, ProposalFailed, Propose, Restored, Tick
+from recio.engine.entry import Ask, Command, Event, Known, ProposalFailed, Propose, Restored, Tick
 from recio.engine.journal import EntryStarted
 from recio.engine.records import Record
 from recio.runtime.journal import Journal
+from recio.runtime.sandbox.asking import Asking, Place
+from recio.runtime.sandbox.child import Limits
 from recio.runtime.service import HttpRequest, HttpResponse, Readiness, Service, ServiceContext
 from recio.runtime.settings import load
 from recio.runtime.wake import Wake
@@ -44,11 +48,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``RECIO_AUTO_ENTRY_SUPERVISOR_*``.
 
     ``slippage_cents``: how much above the ask an entry may pay; ``write_seconds``: how long records
-    may wait to be written together.
+    may wait to be written together. A strategy of one's own is the file
+    ``strategies_dir``/<ConfigMap>/<key>; ``strategy_seconds`` is how long it may think.
     """
 
     slippage_cents: Annotated[int, Meta(ge=0, le=10)] = 0
     write_seconds: Annotated[float, Meta(ge=0, le=60)] = 1.0
+    strategies_dir: str = "/etc/recio/strategies"
+    strategy_seconds: Annotated[float, Meta(gt=0, le=2)] = 1.0
+    strategy_memory_bytes: Annotated[int, Meta(ge=2**24, le=2**32)] = 2**28
 
 
 class _Read(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +85,15 @@ class AutoEntry:
         self._work = asyncio.Event()
         self._problem = "has not read the account yet"
         self._heard_us = context.clock.wall_us()
+        self._strategy = Asking(
+            Limits(
+                answer_seconds=settings.strategy_seconds,
+                memory_bytes=settings.strategy_memory_bytes,
+            ),
+            lambda: not self.state.held.open_trades,
+            metrics=context.metrics,
+            log=context.log,
+        )
         self._proposed = context.metrics.counter(
             "recio_entry_intents_total", "Entry intents proposed.", "outcome"
         )
@@ -104,6 +121,12 @@ class AutoEntry:
                 self._heard_us = self._context.clock.wall_us()
                 for wish in self._take(message):
                     await self._propose(wish)
+
+    async def ask_strategy(self) -> None:
+        """Judge every answer of a strategy of one's own for ever; without one nothing comes."""
+        while True:
+            for wish in self._take(await self._strategy.next()):
+                await self._propose(wish)
 
     async def tick(self) -> None:
         """Let time pass, so that the indicator says when data ceases."""
@@ -154,6 +177,9 @@ class AutoEntry:
             self._records.append(command)
         elif isinstance(command, Show):
             self._show = command
+        elif isinstance(command, Ask):
+            self._strategy.put(command)
+            return
         else:
             return
         self._work.set()
@@ -199,6 +225,7 @@ class AutoEntry:
         if self._config is None or self._held is None:
             return
         self._problem = ""
+        self._strategy.follow(self._place(self._config))
         self._take(
             Known(
                 config=self._config,
@@ -208,6 +235,14 @@ class AutoEntry:
                 cash_usd_e6=self._held.cash_usd_e6,
             )
         )
+
+    def _place(self, config: AccountConfig) -> Place | None:
+        own = config.strategy.custom
+        if own is None:
+            return None
+        where = own.config_map_ref
+        file = Path(self._settings.strategies_dir) / where.name / where.key
+        return Place(file, own.class_name, own.parameters)
 
     async def _write_waiting(self) -> None:
         records, show = tuple(self._records), self._show
@@ -230,7 +265,8 @@ class AutoEntry:
         return max(left, default=0)
 
     async def drain(self) -> None:
-        """End the journal, then write the records of all that was folded."""
+        """End the strategy and the journal, then write the records of all that was folded."""
+        self._strategy.close()
         await self._journal.close()
         await self._write_waiting()
 
@@ -259,6 +295,7 @@ class AutoEntry:
                 self.follow_rules,
                 self.follow_books,
                 self.read_bus,
+                self.ask_strategy,
                 self.tick,
                 self.write,
                 self._journal.write,

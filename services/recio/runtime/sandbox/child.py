@@ -187,7 +187,9 @@ class Child:
                 "nonsense", f"expected the answer to {self._number}, received {answer.number}"
             )
         if answer.failure:
-            raise StrategyFailed("raised" if self._number else "not_loaded", answer.failure)
+            # It is shown on the page and kept in a database, which take no control characters.
+            said = "".join(each if each.isprintable() else " " for each in answer.failure)
+            raise StrategyFailed("raised" if self._number else "not_loaded", said)
         if not self._number:
             self.walls = answer.walls
         return answer

@@ -128,7 +128,8 @@ def _told(error: BaseException, file_name: str) -> str:
         text = str(error)
     except BaseException:  # noqa: BLE001 (an error of the trader's that cannot be shown)
         text = "?"
-    return f"{type(error).__name__}: {text[:_MOST_CHARACTERS]}{where}"
+    shown = text[:_MOST_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    return f"{type(error).__name__}: {shown}{where}"
 
 
 if __name__ == "__main__":
