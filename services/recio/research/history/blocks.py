@@ -158,6 +158,8 @@ def unpack(
     try:
         opened = zlib.decompressobj()
         packed = opened.decompress(body, UNPACKED_MOST)
+        if not opened.eof:
+            raise InvalidValue("the block is damaged: its end is missing, or it is too long")
         content = msgspec.msgpack.decode(packed, type=_Content)
     except (zlib.error, msgspec.MsgspecError, RecursionError) as error:
         raise InvalidValue(f"the block is damaged: {error}") from error
