@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from psycopg import pq
 from tests.concurrency.exploring import Choice, Reaches, random_orders, written_by
 from tests.concurrency.judging import Judge, drive
 from tests.concurrency.kinds import Kind, Stage
-from tests.concurrency.stepping import COMMIT, Line, Player
+from tests.concurrency.stepping import COMMIT, PATIENCE_S, Line, Player
 from tests.concurrency.world import World
 from tests.integration.money.scene import login_url
 
@@ -20,6 +21,8 @@ from recio.apps.trade_manager.fold import fold
 
 Choose = Callable[[Sequence[Player], Sequence[int]], int | None]
 VACUUM_EVERY = 300
+BOUNDED = f"-c lock_timeout={PATIENCE_S:.0f}s"
+"""What looks on and puts back waits for no lock for ever: somebody holds what nobody should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,8 @@ class Arena:
 
     def __init__(self, url: str, runner: asyncio.Runner) -> None:
         self.world = World(url, runner)
-        self._owner = psycopg.connect(url, autocommit=True)
-        self.judge = Judge(self.world, psycopg.connect(url, autocommit=True))
+        self._owner = psycopg.connect(url, autocommit=True, options=BOUNDED)
+        self.judge = Judge(self.world, psycopg.connect(url, autocommit=True, options=BOUNDED))
         self._stage = Stage(self.world, self.judge.wire, {})
         self._lines: dict[str, list[Line]] = {}
         self._runs = 0
@@ -94,6 +97,20 @@ class Arena:
         """Play one order; None if the choice found that it was played before in other words."""
         self._put_back()
         players = [self._player(kind) for kind in kinds]
+        try:
+            return self._play(kinds, players, choose, fates)
+        except BaseException:
+            # Whoever plays next finds no lock of theirs.
+            self._end(players)
+            raise
+
+    def _play(
+        self,
+        kinds: Sequence[Kind],
+        players: list[Player],
+        choose: Choose,
+        fates: Sequence[Fate],
+    ) -> Run | None:
         run = Run()
         steps = [0] * len(players)
         while any(not player.is_done for player in players):
@@ -169,22 +186,32 @@ class Arena:
         return Player(line, lambda port: kind.script(self._stage, port))
 
     def _leave(self, kinds: Sequence[Kind], players: Sequence[Player]) -> None:
+        left = []
         for kind, player in zip(kinds, players, strict=True):
             if player.is_done and player.line.is_open and not player.line.is_in_transaction:
                 self._lines[kind.login].append(player.line)
             else:
-                player.die()
-                self._until_gone(player.pid)
+                left.append(player)
+        self._end(left)
+
+    def _end(self, players: Sequence[Player]) -> None:
+        # All of them first: a server that waits for a lock does not notice that its client is gone.
+        for player in players:
+            player.die()
+        for player in players:
+            self._until_gone(player.pid)
 
     def _is_waiting(self, pid: int) -> bool:
         row = self._owner.execute("SELECT cardinality(pg_blocking_pids(%s))", (pid,)).fetchone()
         return row != (0,)
 
     def _until_gone(self, pid: int) -> None:
-        while self._owner.execute(
-            "SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)
+        deadline = time.monotonic() + PATIENCE_S
+        while found := self._owner.execute(
+            "SELECT state, wait_event_type, wait_event, query FROM pg_stat_activity WHERE pid = %s",
+            (pid,),
         ).fetchone():
-            pass
+            assert time.monotonic() < deadline, f"session {pid} does not end: {found}"
 
     # Many runs.
 

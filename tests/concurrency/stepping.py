@@ -9,6 +9,7 @@ server runs them one by one too, each with a snapshot of its own.
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -22,7 +23,7 @@ from recio.domain.errors import RecioError
 from recio.ports import Query
 
 COMMIT: Final = "COMMIT"
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 _SPINS: Final = 60
 _LOOK_MS: Final = 2.0
 """How long an answer may take before it is asked whether it waits for a lock."""
@@ -67,7 +68,7 @@ class Line(Session):
     def run(self, *texts: str) -> None:
         """Run statements of which none can wait."""
         self.send([Statement(text, is_prepared=False) for text in texts])
-        assert self.is_answered(PATIENCE_S * 1000)
+        assert self.is_answered(PATIENCE_S * 1000), f"no answer: {texts}"
         self.finish()
 
 
@@ -222,7 +223,9 @@ class Player:
             sent.insert(0, Statement("BEGIN", is_prepared=False))
         self.line.send(sent)
         self.is_parked = False
+        deadline = time.monotonic() + PATIENCE_S
         while not self.line.is_answered(_LOOK_MS):
+            assert time.monotonic() < deadline, f"neither an answer nor a lock: {self.step.sql}"
             if is_waiting(self.pid):
                 self.is_parked = True
                 return
@@ -233,7 +236,8 @@ class Player:
         if is_waiting(self.pid):
             return
         self.is_parked = False
-        assert self.line.is_answered(PATIENCE_S * 1000)
+        assert self.step is not None
+        assert self.line.is_answered(PATIENCE_S * 1000), f"no answer: {self.step.sql}"
         self._take()
 
     def _take(self) -> None:

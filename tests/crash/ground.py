@@ -11,10 +11,10 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from tests.crash.market import ACCOUNT, CLOSE_US, MARKETS, START_US
@@ -28,6 +28,8 @@ from recio.runtime.clock import AcceleratedClock, MarketTime, boot_id, monotonic
 from recio.runtime.local.embedded import EmbeddedPostgres
 
 TEMPLATE = "crash_template"
+SOON_S = 60.0
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 RISK = {
     "max_contracts_per_order": 10,
@@ -162,7 +164,9 @@ class Nursery:
         self._births.pop(name, None)
         birth = self._birth(name)
         self._process.stdin.write(json.dumps(told).encode() + b"\n")
-        return await birth
+        return await soon(
+            birth, f"birth of {name}: the nursery's status {self._process.returncode}"
+        )
 
     async def end(self, lives: Sequence[Life]) -> None:
         """Kill processes and wait until they are gone."""
@@ -170,8 +174,17 @@ class Nursery:
             if not life.gone.is_set():
                 os.kill(life.pid, 9)
         for life in lives:
-            await life.gone.wait()
+            await soon(life.gone.wait(), f"end of process {life.pid}, which was killed")
             self.lives.pop(life.pid, None)
+
+
+async def soon(what: Awaitable[T], name: str) -> T:
+    """Wait for what takes a moment; say what did not come."""
+    try:
+        async with asyncio.timeout(SOON_S):
+            return await what
+    except TimeoutError:
+        raise TimeoutError(f"not within {SOON_S:g} s: {name}") from None
 
 
 def settings_of(

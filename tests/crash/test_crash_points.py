@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 from tests.crash.boundaries import Point
@@ -17,7 +18,8 @@ from tests.crash.killing import kill_at_all, record, worlds
 from tests.crash.postgres_wire import ClientWire, ServerWire, writes
 from tests.crash.results import EQUAL, UNSENT
 
-PATIENCE_S = 170.0
+PATIENCE_S = 540.0
+"""Whichever test is first waits for most of the play: a minute on two quiet cores."""
 GATE, EXECUTOR = "trade_initiator", "trade_executor"
 SYNC, MANAGER = "kalshi_account_sync", "trade_manager"
 ORDERS = "POST /portfolio/events/orders"
@@ -61,14 +63,32 @@ class Play:
     def __init__(self, thread):
         self.found = Future()
         self.results = {}
-        self.whole = thread.submit(lambda: asyncio.run(self._play()))
+        self._runner = asyncio.Runner()
+        self._playing = None
+        self._deadline = time.monotonic() + PATIENCE_S
+        self.whole = thread.submit(self._run)
         self.whole.add_done_callback(self._end)
 
     def result(self, kind):
         """Return the boundary of a kind, and what came of it."""
-        point = self.found.result(PATIENCE_S)[kind]
+        point = self._wait(self.found, "two clean runs")[kind]
         assert point is not None, f"the clean run has no such boundary: {kind}"
-        return point, self.results[str(point)].result(PATIENCE_S)
+        return point, self._wait(self.results[str(point)], f"the run killed at {point}")
+
+    def _wait(self, result, what):
+        wait([result], max(self._deadline - time.monotonic(), 1))
+        assert result.done(), f"not over {PATIENCE_S:g} s after the play began: {what}"
+        return result.result()
+
+    def stop(self):
+        """End it, if results are still to come; else it closes everything by itself."""
+        waiting = [one for one in (self.found, *self.results.values()) if not one.done()]
+        if waiting and self._playing is not None:
+            self._runner.get_loop().call_soon_threadsafe(self._playing.cancel)
+
+    def _run(self):
+        with self._runner:
+            self._runner.run(self._play())
 
     def _end(self, whole):
         error = whole.exception()
@@ -77,6 +97,7 @@ class Play:
                 waiting.set_exception(error)
 
     async def _play(self):
+        self._playing = asyncio.current_task()
         async with worlds(2) as here:
             clean = await record(here[0], 2)
             found = {kind: chosen(clean.points, kind) for kind in KINDS}
@@ -93,9 +114,12 @@ class Play:
 def play():
     """All kinds, two runs at a time."""
     with ThreadPoolExecutor(1) as thread:
-        yield Play(thread)
+        made = Play(thread)
+        yield made
+        made.stop()
 
 
+@pytest.mark.timeout(PATIENCE_S + 60)
 @pytest.mark.parametrize("kind", KINDS, ids=" ".join)
 def test_a_kill_changes_nothing(play, kind):
     """The end is the clean run's; an unsent entry may have died, with nothing left of it."""

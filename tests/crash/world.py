@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from tests.crash import judging, state
 from tests.crash.boundaries import Boundaries, Point, Side
-from tests.crash.ground import Life, Nursery, begin_time, copied, settings_of
+from tests.crash.ground import Life, Nursery, begin_time, copied, settings_of, soon
 from tests.crash.market import AFTER_US, FrozenMarket, Venue
 from tests.crash.proxy import ExchangeProxy, PostgresProxy, listening
 from tests.crash.script import PHASES, Desk, NotAtRest, Phase
@@ -30,10 +30,12 @@ PER_SERVICE = {
     for name in ("kalshi_account_sync", "trade_executor", "trade_initiator", "trade_manager")
 }
 COMPACT = {"compact": tuple(PER_SERVICE)}
-READY_S = 30.0
+RUN_S = 240.0
+"""Twenty times what a run takes: whatever waits for ever in it is a finding of its phase."""
 LATE_S = 0.5
 """How long after the new process is ready the late bytes arrive: its look-up is over by then."""
 PROBE_S = 0.01
+PROBE_MOST_S = 10.0
 SILENCE_S = 0.08
 """Longer than followers wait before they look (settle_seconds), shorter than any poll."""
 
@@ -115,9 +117,11 @@ class World:
         with copied(self._postgres, f"crash_{self.name}") as url:
             owner = PostgresDatabase(url, connections=2, name="desk")
             try:
-                await self._play(owner, url, run, point)
+                async with asyncio.timeout(RUN_S):
+                    await self._play(owner, url, run, point)
             except (NotAtRest, TimeoutError) as error:
-                run.problem = f"in phase {self._boundaries.phase!r}: {error}"
+                said = str(error) or f"not over after {RUN_S:g} s"
+                run.problem = f"in phase {self._boundaries.phase!r}: {said}"
             finally:
                 await self._end(owner)
         return run
@@ -145,7 +149,7 @@ class World:
         os.kill(victim.pid, signal.SIGKILL)
         killed_s = time.monotonic()
         await PHASES[1].act(desk)
-        await victim.gone.wait()
+        await self._nursery.end([victim])
         await asyncio.sleep(PAUSE_FIRST_S)
         await self._start(service)
         await desk.wait(desk.no_open_trade)
@@ -230,16 +234,14 @@ class World:
         await self._boundaries.hit.wait()
         run.was_hit = True
         victim = self._lives[point.service]
-        os.kill(victim.pid, signal.SIGKILL)
         killed_s = time.monotonic()
-        await victim.gone.wait()
+        await self._nursery.end([victim])
         if point.side != Side.LATE:
             self._boundaries.decide(lets_through=False)
         # As the local runner does; a kubelet's first restart is as quick.
         await asyncio.sleep(PAUSE_FIRST_S)
         await self._start(point.service)
-        async with asyncio.timeout(READY_S):
-            await self._ready(point.service)
+        await soon(self._ready(point.service), f"{point.service} ready again")
         run.recovery_s = time.monotonic() - killed_s
         if point.side == Side.LATE:
             await asyncio.sleep(LATE_S)
@@ -259,8 +261,9 @@ async def _says_ready(port: int) -> bool:
         return False
     writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     try:
-        return (await reader.readline()).split(b" ")[1:2] == [b"200"]
-    except OSError:
+        async with asyncio.timeout(PROBE_MOST_S):
+            return (await reader.readline()).split(b" ")[1:2] == [b"200"]
+    except (OSError, TimeoutError):
         return False
     finally:
         writer.close()
