@@ -1,4 +1,7 @@
-"""system_monitor: probes every process, samples the machine, publishes and stores the result."""
+"""system_monitor: probes every process, samples the machine, publishes and stores the result.
+
+It also keeps journals and decisions to their days (``retention``).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from recio.adapters.machine import proc
 from recio.adapters.postgres import operations
 from recio.adapters.transport.client import HttpClient
 from recio.apps.system_monitor.probe import Probe, Usage
+from recio.apps.system_monitor.retention import Retention
 from recio.apps.system_monitor.settings import Settings, Target, targets
 from recio.domain import health
 from recio.domain.errors import Unavailable
@@ -205,4 +209,7 @@ def build(context: ServiceContext) -> Service:
     """Build the monitor."""
     settings = runtime_settings.load(Settings, context.row.name, context.settings)
     monitor = SystemMonitor(context, settings)
-    return Service(tasks=(monitor.run,), readiness=monitor.readiness, drain=monitor.close)
+    retention = Retention(context, settings)
+    return Service(
+        tasks=(monitor.run, retention.run), readiness=monitor.readiness, drain=monitor.close
+    )

@@ -22,7 +22,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ``trade_initiator@paper+trade_executor@paper=http://127.0.0.1:8011``. ``probe_file`` holds more
     of them, one a line (empty lines and what follows a # count for nothing), and is read again when
     it changes; while it is not there it holds none. None at all: only the machine is measured.
-    ``disk_path`` lies on the disk that is measured.
+    ``disk_path`` lies on the disk that is measured. ``journal_days`` and ``decision_days`` of market
+    time stay, counted back from the newest row of each environment and account, and whatever a trade
+    that is not over may need; older partitions are dropped every ``retention_minutes``.
     """
 
     probe_urls: tuple[str, ...] = ()
@@ -30,6 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     interval_seconds: Annotated[int, Meta(ge=1, le=300)] = 5
     probe_timeout_milliseconds: Annotated[int, Meta(ge=100, le=30_000)] = 2000
     disk_path: str = "/"
+    journal_days: Annotated[int, Meta(ge=1, le=3650)] = 14
+    decision_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    retention_minutes: Annotated[int, Meta(ge=1, le=1440)] = 10
 
 
 class Target(msgspec.Struct, frozen=True):
