@@ -124,7 +124,9 @@ def _work(situation: Situation, applied: AccountConfig | None) -> Plan:
     assert config is not None
     assert environment is not None
     counting = effective(config, applied, observed.books)
-    subject = _subject(config, environment, situation.release, observed)
+    # Pods run the strategy that the document counts with, also if they must be replaced before.
+    hosted = msgspec.structs.replace(config, strategy=counting.config.strategy)
+    subject = _subject(hosted, environment, situation.release, observed)
     gates = gates_of(observed, config)
     arranged = arrange(subject, observed, gates)
     document = document_to_write(counting.config, applied, observed.books)

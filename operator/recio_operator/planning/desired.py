@@ -72,8 +72,17 @@ def hosted_as(config: AccountConfig, key: Key) -> Hosted:
     """Return an account as pods with its key host it."""
     secret = key_secret(config)
     return Hosted(
-        name=config.name, key_secret=secret, key_checksum=digest([config.name, secret, key.digest])
+        name=config.name,
+        key_secret=secret,
+        key_checksum=digest([config.name, secret, key.digest]),
+        strategy=strategy_of(config),
     )
+
+
+def strategy_of(config: AccountConfig) -> tuple[str, str] | None:
+    """Return the ConfigMap and the key of an account's own strategy."""
+    own = config.strategy.custom
+    return None if own is None else (own.config_map_ref.name, own.config_map_ref.key)
 
 
 def base_children(subject: Subject) -> tuple[Object, ...]:

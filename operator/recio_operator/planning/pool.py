@@ -25,9 +25,10 @@ from recio_operator.planning.desired import (
     metadata_of,
     owner_reference,
     service,
+    strategy_of,
     variables,
 )
-from recio_operator.planning.effective import read
+from recio_operator.planning.effective import effective, read
 from recio_operator.planning.gates import gates_of
 from recio_operator.planning.leaving import Step, has_left, is_leaving, judge_leaving
 from recio_operator.planning.observed import Object, Observed, ObservedPool
@@ -57,6 +58,8 @@ class _Member:
     gates: Gates
     is_wanted: bool
     """Whether the pool should host it."""
+    strategy: tuple[str, str] | None = None
+    """The ConfigMap and the key of its own strategy, as it counts now."""
 
     @property
     def name(self) -> str:
@@ -95,7 +98,14 @@ def _members(pool: ObservedPool) -> Iterable[_Member]:
         config = reading.config or reading.applied
         if config is None:
             continue
-        made = _Member(observed, config, gates_of(observed, config), is_wanted=True)
+        counting = effective(config, reading.applied, observed.books).config
+        made = _Member(
+            observed,
+            config,
+            gates_of(observed, config),
+            is_wanted=True,
+            strategy=strategy_of(counting),
+        )
         yield replace(made, is_wanted=_is_wanted(made))
 
 
@@ -203,7 +213,12 @@ def _as_hosted(member: _Member, before: dict[str, str]) -> Hosted:
     key = member.observed.key
     secret = hosted_as(member.config, key).key_secret if key is not None else ""
     secret = secret or names.child(member.name, "exchange-key")
-    return Hosted(name=member.name, key_secret=secret, key_checksum=_checksum(member, before))
+    return Hosted(
+        name=member.name,
+        key_secret=secret,
+        key_checksum=_checksum(member, before),
+        strategy=member.strategy,
+    )
 
 
 def _restarted_at(observed: Observed) -> str:

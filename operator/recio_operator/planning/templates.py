@@ -2,7 +2,9 @@
 
 Every pod is restricted (pod security standards), has no token of the API server, and mounts only the
 secrets that its services use: each account's database password; its API key where a service speaks
-to the exchange; the password of Redis where one reads the bus. Secrets are named, never read here.
+to the exchange; the password of Redis where one reads the bus. Secrets are named, never read here,
+and neither is the ConfigMap with an account's own strategy: it is mounted where entries are decided,
+and a pod starts without it, because exits must.
 
 A template holds no version and no name of the operator: an upgrade that changes nothing in it
 restarts nothing.
@@ -25,6 +27,9 @@ ACCOUNT_SERVICES: Final = tuple(row for row in SERVICES if row.scope is Scope.AC
 PASSWORDS_DIR: Final = "/etc/recio/database"
 CREDENTIALS_DIR: Final = "/etc/recio/credentials"
 REDIS_DIR: Final = "/etc/recio/redis"
+STRATEGIES_DIR: Final = "/etc/recio/strategies"
+"""Where auto_entry_supervisor looks by itself: <ConfigMap>/<key>."""
+ENTRY_SERVICE: Final = "auto_entry_supervisor"
 SCRATCH_DIR: Final = "/tmp"  # noqa: S108 (an emptyDir, the only place that can be written)
 CREDENTIALS_VOLUME: Final = "credentials"
 USER_ID: Final = 65532
@@ -46,11 +51,15 @@ _CONTAINER_SECURITY: Final[Object] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosted:
-    """An account as a pod hosts it: ``key_secret`` is mounted, ``key_checksum`` makes pods roll."""
+    """An account as a pod hosts it: ``key_secret`` is mounted, ``key_checksum`` makes pods roll.
+
+    ``strategy`` is the ConfigMap and the key of a strategy of its own.
+    """
 
     name: str
     key_secret: str
     key_checksum: str
+    strategy: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +92,13 @@ class Unit:
     def uses_bus(self) -> bool:
         """Whether one of its services reads or writes the bus."""
         return any(row.uses_bus for row in self.services)
+
+    @property
+    def strategies(self) -> tuple[tuple[str, str], ...]:
+        """The ConfigMaps and keys of the strategies that its services run."""
+        if not any(row.name == ENTRY_SERVICE for row in self.services):
+            return ()
+        return tuple(sorted({one.strategy for one in self.accounts if one.strategy is not None}))
 
     def selector(self, release: Release) -> dict[str, str]:
         """Return the labels that choose its pods; they hold no version."""
@@ -240,6 +256,8 @@ def _mounts(unit: Unit, release: Release) -> list[Object]:
         made.append(_mount(CREDENTIALS_VOLUME, CREDENTIALS_DIR))
     if _has_redis_password(unit, release):
         made.append(_mount("redis", REDIS_DIR))
+    if unit.strategies:
+        made.append(_mount("strategies", STRATEGIES_DIR))
     return made
 
 
@@ -260,7 +278,15 @@ def _volumes(unit: Unit, release: Release) -> list[Object]:
     if _has_redis_password(unit, release):
         secret = _secret(release.redis.password_secret, {"password": "password"})
         made.append(_projected("redis", [secret]))
+    if unit.strategies:
+        made.append(_projected("strategies", [_strategy(*one) for one in unit.strategies]))
     return made
+
+
+def _strategy(config_map: str, key: str) -> Object:
+    """Without it the account enters nothing and says so, but its exits start."""
+    items = [{"key": key, "path": f"{config_map}/{key}"}]
+    return {"configMap": {"name": config_map, "items": items, "optional": True}}
 
 
 def _key(account: Hosted) -> Object:

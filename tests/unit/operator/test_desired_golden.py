@@ -20,9 +20,14 @@ POD = {
     "priorityClassName": "trading",
     "resources": {"requests": {"memory": "200Mi"}, "limits": {"cpu": "1"}},
 }
+STRATEGY = {
+    "name": "Custom",
+    "custom": {"configMapRef": {"name": "steady", "key": "strategy.py"}, "className": "Steady"},
+}
 CASES = {
     "paper-per-service": {"mode": "paper", "topology": "PerService"},
     "paper-compact": {"mode": "paper", "topology": "Compact"},
+    "paper-own-strategy": {"mode": "paper", "topology": "PerService", "strategy": STRATEGY},
     "demo-per-service": {"mode": "demo", "topology": "PerService"},
     "demo-compact": {"mode": "demo", "topology": "Compact"},
     "prod-compact-placed": {
