@@ -33,7 +33,7 @@ from recio_operator.settings import OperatorSettings
 
 Object = dict[str, Any]
 
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 TOKEN: Final = "the-admin-token"
 ADMIN_SECRET: Final = "recio-exchange-admin"
 
@@ -199,6 +199,7 @@ class World:
         waiting.cancel()
         if task.done():
             task.result()
+        assert ready.is_set(), f"an operator has not listed everything within {PATIENCE_S:.0f} s"
         return operator
 
     async def stop_operators(self) -> None:
@@ -206,8 +207,8 @@ class World:
         operators, self.operators = self.operators, []
         for _, stop, _ in operators:
             stop.set()
-        for _, _, task in operators:
-            await asyncio.wait_for(task, 20)
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*(task for _, _, task in operators))
 
     def get(self, kind: str, name: str) -> Object | None:
         """Return an object or None."""

@@ -86,7 +86,7 @@ class Server:
         """Send one request; ``query`` as the API names it."""
         target = f"{self._host}{path}{'?' + urlencode(query) if query else ''}"
         headers = {"Accept": accept, "Content-Type": content_type}
-        answer = self._api.call_api(method, target, headers, body)
+        answer = self._api.call_api(method, target, headers, body, _request_timeout=PATIENCE_S)
         return Answer(answer.status, _decoded(answer.read() or b"{}"))
 
     def define(self, definition: Object) -> None:

@@ -156,7 +156,7 @@ def test_the_process_answers_probes_and_ends_in_a_moment(run, tmp_path, free_por
             ):
                 assert name in text
             running.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 _, told = await running.communicate()
             assert running.returncode == 0, told.decode()
             assert b"Traceback" not in told
