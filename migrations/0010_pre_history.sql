@@ -23,15 +23,16 @@ GRANT SELECT ON ops.migrations TO recio_research;
 SET LOCAL ROLE recio_owner;
 
 CREATE TABLE market.history_feeds (
-    feed    smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    feed    smallint PRIMARY KEY CHECK (feed > 0),
     source  text NOT NULL CHECK (source ~ '^[a-z0-9][a-z0-9._-]{0,39}$'),
     symbol  text NOT NULL CHECK (symbol ~ '^[A-Z0-9]{2,12}$'),
     UNIQUE (source, symbol)
 );
-COMMENT ON TABLE market.history_feeds IS 'Who recorded what; a number, so that a row need not name it.';
+COMMENT ON TABLE market.history_feeds IS
+    'Who recorded what; a number (the next one, under a lock), so that a row need not name it.';
 
 CREATE TABLE market.history_imports (
-    import         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    import         integer PRIMARY KEY CHECK (import > 0),
     kind           text        NOT NULL,
     source         text        NOT NULL,
     symbol         text        NOT NULL,

@@ -129,10 +129,11 @@ class HistoryStore:
     def feed(self, source: str, symbol: str) -> int:
         """Return the number of a feed, made when it is new."""
         if (source, symbol) not in self._feeds:
-            with translated():
+            with translated(), self._numbering():
                 self.connection.execute(
-                    "INSERT INTO market.history_feeds (source, symbol) SELECT %s, %s WHERE NOT EXISTS "
-                    "(SELECT FROM market.history_feeds WHERE (source, symbol) = (%s, %s))",
+                    "INSERT INTO market.history_feeds (feed, source, symbol)"
+                    " SELECT coalesce(max(feed), 0) + 1, %s, %s FROM market.history_feeds"
+                    " HAVING count(*) FILTER (WHERE (source, symbol) = (%s, %s)) = 0",
                     (source, symbol, source, symbol),
                 )
                 row = self.connection.execute(
@@ -146,11 +147,12 @@ class HistoryStore:
         """Return the import of a file: a new one, or the one that was begun or done before."""
         columns = (key.kind, key.source, key.symbol, key.options, key.sha256)
         at = as_datetime(at_us)
-        with translated():
+        with translated(), self._numbering():
             self.connection.execute(
-                "INSERT INTO market.history_imports AS i (kind, source, symbol, options, sha256, name,"
-                " size_bytes, state, started_at, changed_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, 'running', %s, %s)"
+                "INSERT INTO market.history_imports AS i (import, kind, source, symbol, options, sha256,"
+                " name, size_bytes, state, started_at, changed_at)"
+                " SELECT coalesce(max(import), 0) + 1, %s, %s, %s, %s, %s, %s, %s, 'running', %s, %s"
+                " FROM market.history_imports"
                 " ON CONFLICT (sha256, kind, source, symbol, options) DO UPDATE SET state = 'running',"
                 " done = 0, rows_stored = 0, rows_known = 0, started_at = excluded.started_at"
                 " WHERE i.state = 'forgotten'",
@@ -176,6 +178,13 @@ class HistoryStore:
             first_us=us(row[7]),
             last_us=us(row[8]),
         )
+
+    @contextmanager
+    def _numbering(self) -> Iterator[None]:
+        """Hold the lock under which the next number of a feed or an import is taken."""
+        with self.connection.transaction():
+            self.connection.execute("SELECT pg_advisory_xact_lock(%s::int, 0)", (LOCK_SPACE,))
+            yield
 
     def write(self, import_id: int, batch: Mapping[str, Rows], told: Told) -> Stored:
         """Keep a batch and how far we are, both or neither.
