@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "prove": "the same with your own account document, and one page about it",
     "model": "build models of probability from minutes, and judge them",
     "history": "load, look at and take out a history for research",
+    "sweep": "try settings of an account document on a tape, judged honestly",
     "version": "show the versions in use",
 }
 

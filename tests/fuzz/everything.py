@@ -9,6 +9,8 @@ from tests.fuzz import (
     people,
     price_feeds,
     research_models,
+    research_sweep,
+    research_tapes,
     simulator,
 )
 from tests.fuzz.targets import Target
@@ -22,6 +24,8 @@ TARGETS: tuple[Target, ...] = (
     *journal_files.TARGETS,
     *people.TARGETS,
     *research_models.TARGETS,
+    *research_sweep.TARGETS,
+    *research_tapes.TARGETS,
     *simulator.TARGETS,
 )
 

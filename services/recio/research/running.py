@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, closing
 from types import MappingProxyType
 from typing import Any, BinaryIO, Final
@@ -222,7 +222,9 @@ class Worker:
             stream.close()
 
 
-def played(jobs: Iterable[Job], workers: int) -> Iterator[tuple[Job, Heard, list[int]]]:
+def played(
+    jobs: Iterable[Job], workers: int
+) -> Generator[tuple[Job, Heard, list[int]], None, None]:
     """Play jobs over workers; yield every line with its job and how far each worker's market is.
 
     Raises:
