@@ -24,13 +24,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
-from math import log, sqrt
 from typing import Final, Protocol
 
 import msgspec
 
-from recio.data.minutes import Ohlc
 from recio.domain import tickers
 from recio.domain.errors import InvalidValue
 from recio.domain.messages import BookUpdate, EventMarkets
@@ -41,11 +38,12 @@ from recio.exchange_simulator.world.belief import settlement_outlook
 from recio.exchange_simulator.world.listings import is_paused
 from recio.exchange_simulator.world.makers import LADDER_GRID, WINDOW_GRID
 from recio.exchange_simulator.world.prices import bridge
-from recio.exchange_simulator.world.regimes import Regime, RegimeMinutes, regime_of
+from recio.exchange_simulator.world.regimes import Regime, regime_of
 from recio.research.tapes import messages
 from recio.research.tapes.bars import Bar
-from recio.research.tapes.made_quotes import LAG_US, MadeQuotes
+from recio.research.tapes.made_quotes import LAG_US, Belief, MadeQuotes
 from recio.research.tapes.reading import NEWEST_S
+from recio.research.tapes.shaping import shaped
 from recio.research.tapes.tally import Tally, Track
 from recio.research.tapes.tape import Coverage
 from recio.research.tapes.windows import RunningWindow
@@ -59,8 +57,6 @@ _STEPS: Final = ((4_000_000, 25_000), (1_500_000, 10_000), (500_000, 5_000), (0,
 _SETTLED_AFTER_US: Final = {3600: 71 * SECOND_US, 900: 15 * SECOND_US}
 """Time from close to result by cadence, as recorded in August 2025 and May 2026."""
 _SILENCE_US: Final = 65 * SECOND_US
-_HALVES: Final = ((0.5 ** (1 / 15), 0.7), (0.5 ** (1 / 120), 0.3))
-_FLOOR_VARIANCE: Final = 1e-8
 
 
 class Bars(Protocol):
@@ -138,31 +134,6 @@ class _Running:
         )
 
 
-class _Belief:
-    """The makers' volatility: two exponential means of squared minute returns."""
-
-    __slots__ = ("_close", "_sums", "_weights", "deviation")
-
-    def __init__(self) -> None:
-        self.deviation: float | None = None
-        """Of a one-second return; None: no two neighbouring minutes are known."""
-        self._close: int | None = None
-        self._sums = [0.0, 0.0]
-        self._weights = [0.0, 0.0]
-
-    def add(self, close: int | None) -> None:
-        """Take the close of the next minute; None: it is missing."""
-        if close is not None and self._close is not None:
-            square = log(close / self._close) ** 2
-            for place, (decay, _) in enumerate(_HALVES):
-                self._sums[place] = decay * self._sums[place] + square
-                self._weights[place] = decay * self._weights[place] + 1
-            shares = zip(self._sums, self._weights, _HALVES, strict=True)
-            minute = sum(share * total / weight for total, weight, (_, share) in shares)
-            self.deviation = sqrt(max(minute, _FLOOR_VARIANCE) / _MINUTE_S)
-        self._close = close
-
-
 class _Player:
     """One reading of the tape."""
 
@@ -176,10 +147,10 @@ class _Player:
         from_s = 0 if plan.since_s is None else plan.since_s - WARM_S
         self._until_s = NEWEST_S if plan.until_s is None else plan.until_s
         read = bars.read(from_s, self._until_s, tally)
-        self._bars = _shaped(read, self._regime, plan.seed)
+        self._bars = shaped(read, self._regime, plan.seed)
         self._next: Bar | None = next(self._bars, None)
         self._since_s = plan.since_s or self._first_hour()
-        self._belief = _Belief()
+        self._belief = Belief()
         self._mean = RunningWindow()
         self._running: _Running | None = None
         self._settling: deque[Settled] = deque()
@@ -379,35 +350,6 @@ class _Player:
     def _settled(self, at_us: int) -> Iterator[Event]:
         while self._settling and self._settling[0].at_us <= at_us:
             yield self._settling.popleft()
-
-
-class _One:
-    """A recording of one minute, as the regimes want to see it."""
-
-    symbol = ""
-
-    def __init__(self, bar: Bar) -> None:
-        self.start_s, self.end_s = bar.start_s, bar.start_s + _MINUTE_S
-        self.bar = bar
-
-    def at(self, _: int) -> Ohlc:
-        """Return the minute."""
-        return self.bar[1:]
-
-
-def _shaped(bars: Iterator[Bar], regime: Regime, seed: int) -> Iterator[Bar]:
-    """Yield the minutes as they would be in a regime."""
-    if not regime.moves_prices:
-        yield from bars
-        return
-    first = next(bars, None)
-    if first is None:
-        return
-    one = _One(first)
-    shape = RegimeMinutes(one, regime, seed=seed)
-    for bar in chain((first,), bars):
-        one.bar = bar
-        yield Bar(bar.start_s, *(shape.at(bar.start_s) or bar[1:]))
 
 
 def _to_cents(usd_e6: int) -> int:

@@ -11,6 +11,7 @@ is the reader's business: a lost delta leaves a hole in ``seq``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -25,6 +26,8 @@ from recio.domain.units import (
 )
 from recio.research.tapes.reading import time_us
 from recio.research.tapes.tally import Tally
+
+_MOST_E2: Final = 10**13
 
 
 class _Line(msgspec.Struct):
@@ -138,7 +141,7 @@ def _frame(received_ms: int, seq: int | None, body: _Body) -> frames.Frame:
         seq=seq,
         at_us=parse_time_us(body.ts),
         price_e4=_price(body.price_dollars),
-        change_e2=parse_scaled(body.delta_fp, 2),
+        change_e2=_change(body.delta_fp),
         is_yes=body.side == "yes",
     )
 
@@ -174,7 +177,14 @@ def _price(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    count_e2 = parse_scaled(text, 2)
+    count_e2 = _change(text)
     if count_e2 < 0:
         raise InvalidValue("count below nothing")
     return count_e2
+
+
+def _change(text: str) -> int:
+    change_e2 = parse_scaled(text, 2)
+    if abs(change_e2) > _MOST_E2:
+        raise InvalidValue("count of more contracts than there can be")
+    return change_e2

@@ -18,9 +18,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
-from math import floor
+from math import floor, log, sqrt
 from typing import Final
 
+from recio.data.minutes import MINUTE_S
 from recio.domain.messages import MarketQuote
 from recio.domain.units import CONTRACT_E2, PRICE_ONE_E4
 from recio.exchange_simulator.world.belief import Errors, mixture_cdf
@@ -38,6 +39,8 @@ _SIZES_S: Final = 48
 _SPREAD_S: Final = 10
 _OUTER: Final = (1_000, 9_000)
 _MIDDLE: Final = (3_000, 7_000)
+_HALVES: Final = ((0.5 ** (1 / 15), 0.7), (0.5 ** (1 / 120), 0.3))
+_FLOOR_VARIANCE: Final = 1e-8
 _OWN_ERROR: Final = (0.03, 20)
 _VOLUME: Final = quantile_table(((0, 1), (0.25, 5), (0.5, 20), (0.75, 60), (1, 600)))
 """Contracts traded in four seconds near the money (assumed)."""
@@ -53,6 +56,31 @@ _BELIEFS: Final = tuple(
     round(PRICE_ONE_E4 * mixture_cdf(place / _STEPS))
     for place in range(-_FAR * _STEPS, _FAR * _STEPS + 1)
 )
+
+
+class Belief:
+    """The makers' volatility: two exponential means of squared minute returns."""
+
+    __slots__ = ("_close", "_sums", "_weights", "deviation")
+
+    def __init__(self) -> None:
+        self.deviation: float | None = None
+        """Of a one-second return; None: no two neighbouring minutes are known."""
+        self._close: int | None = None
+        self._sums = [0.0, 0.0]
+        self._weights = [0.0, 0.0]
+
+    def add(self, close: int | None) -> None:
+        """Take the close of the next minute; None: it is missing."""
+        if close is not None and self._close is not None:
+            square = log(close / self._close) ** 2
+            for place, (decay, _) in enumerate(_HALVES):
+                self._sums[place] = decay * self._sums[place] + square
+                self._weights[place] = decay * self._weights[place] + 1
+            shares = zip(self._sums, self._weights, _HALVES, strict=True)
+            minute = sum(share * total / weight for total, weight, (_, share) in shares)
+            self.deviation = sqrt(max(minute, _FLOOR_VARIANCE) / MINUTE_S)
+        self._close = close
 
 
 class MadeQuotes:

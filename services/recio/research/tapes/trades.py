@@ -47,6 +47,7 @@ VALID_US: Final = 5 * SECOND_US
 _COLUMNS: Final = ("ticker", "ts_ms", "yes_price", "count", "taker")
 _WINDOW_US: Final = 15 * MINUTE_US
 _WARM_S: Final = 86_400
+_MOST_E2: Final = 10**11
 _DECIDED_E4: Final = 9_000
 _CAVEAT: Final = (
     "Real trades, inferred quotes: the last price at which each side was taken stands for "
@@ -120,6 +121,8 @@ class TradesTape:
             yield from _Inferred(window, prices, settling, tally, closes).events()
         if prices is None:
             tally.expect_rows(self.name, tally.rows)
+        else:
+            yield from prices.until(tally.last_us)
         yield from settling.rest()
         closes.finish()
 
@@ -168,7 +171,7 @@ def decode(row: Sequence[str], close_us: int) -> Trade:
         price_e4, qty_e2 = parse_price_e4(price), parse_qty_e2(count)
     except InvalidValue as error:
         raise InvalidValue("trade whose price is not in dollars or whose count is none") from error
-    if not 0 < price_e4 < PRICE_ONE_E4 or qty_e2 <= 0:
+    if not 0 < price_e4 < PRICE_ONE_E4 or not 0 < qty_e2 <= _MOST_E2:
         raise InvalidValue("trade at no price or of nothing")
     if taker not in ("y", "n"):
         raise InvalidValue("trade whose taker is neither y nor n")
