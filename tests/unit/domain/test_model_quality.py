@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.model_report import AHEAD, score
+import numpy as np
 
 from recio import data
 from recio.data import minutes
 from recio.domain.volatility_model import VolatilityModel
+from recio.research.models import hours
+from recio.research.models.minutes import Minutes
+from recio.research.models.scores import log_losses
 
 WARM_MINUTES = 6 * 1440
 JUDGED_MINUTES = 18 * 1440
@@ -16,17 +19,18 @@ def test_it_loses_less_than_both_baselines_at_every_time_to_the_close():
     """July 2024: constant volatility and three half-lives are worse at all seven times."""
     model = VolatilityModel(data.volatility_bytes("btc"))
     recorded = minutes.load("btc_minutes_2024q3")
-    first = recorded.pieces[0][0] // 60
+    start_s = recorded.pieces[0][0]
     assert model.parameters.fitted.last < "2024-07"
-    bars = {
-        minute: tuple(price / 100 for price in bar)
-        for minute in range(first, first + WARM_MINUTES + JUDGED_MINUTES)
-        if (bar := recorded.at(minute * 60)) is not None
-    }
+    bars = [recorded.at(start_s + 60 * place) for place in range(WARM_MINUTES + JUDGED_MINUTES)]
+    history = Minutes("BTC", start_s, *(np.array(bars, dtype=float) / 100).T, ())
 
-    losses = score(bars, model, first + WARM_MINUTES)
+    begin_s = start_s + 60 * WARM_MINUTES
+    cases = hours.judge(history, model, (), begin_s=begin_s, deviation=7.5e-4).cases
 
-    ours = losses.row("the model")
-    assert losses.counts["the model"][AHEAD[0]] == 9 * JUDGED_MINUTES // 60
-    for other in ("constant volatility", "twenty lines"):
-        assert all(a < b for a, b in zip(ours, losses.row(other), strict=True)), other
+    assert len(cases.event) == len(hours.AHEAD) * 9 * JUDGED_MINUTES // 60
+    losses = {name: log_losses(p, cases.is_yes) for name, p in cases.stated.items()}
+    for ahead in hours.AHEAD:
+        here = cases.ahead == ahead
+        ours = losses[hours.VOLATILITY][here].mean()
+        for other in (hours.CONSTANT, hours.TWENTY):
+            assert ours < losses[other][here].mean(), (other, ahead)

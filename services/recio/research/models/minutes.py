@@ -259,7 +259,7 @@ def faults_of(rows: Rows, symbol: str) -> Iterator[str]:
         yield f"{int((times < 0).sum())} times lie before 1970 ({times.min()})"
         return
     step = np.diff(times, prepend=times[0] - MINUTE_S)
-    finite: Flags = np.isfinite(prices).all(axis=1)
+    finite: Flags = np.asarray(np.isfinite(prices).all(axis=1), dtype=np.bool_)
     positive: Flags = np.logical_and(finite, (prices > 0).all(axis=1))
     opened, high, low, close = prices.T
     with np.errstate(invalid="ignore"):

@@ -1,0 +1,34 @@
+"""Puts the weight of a blend with the market into a volatility artefact.
+
+One weight for all times: 66 markets cannot tell one for each (docs/model.md). The artefact keeps which
+markets it was fitted on and the checksum of their trades.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from recio.domain.volatility_model import Blend, VolatilityModel
+from recio.research.models.market import AHEAD, Compared, Trades
+
+
+def with_blend(content: bytes, compared: Compared, trades: Trades, day: str) -> bytes:
+    """Return the artefact with the weight that was fitted over all markets.
+
+    Raises:
+        InvalidValue: the artefact is none.
+    """
+    parameters = VolatilityModel(content).parameters
+    blend = Blend(
+        on=day,
+        first=compared.first,
+        last=compared.last,
+        markets=compared.markets,
+        sha256=trades.sha256,
+        source=", ".join(trades.names),
+        minutes=(float(min(AHEAD)), float(max(AHEAD))),
+        weights=(compared.weight, compared.weight),
+    )
+    made = msgspec.json.encode(msgspec.structs.replace(parameters, blend=blend)) + b"\n"
+    VolatilityModel(made)
+    return made
