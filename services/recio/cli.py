@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "why": "explain a decision in plain words, or why nothing was bought",
     "replay": "make recorded decisions again, or with other settings",
     "accounts": "list the accounts, their switches and their money",
+    "card": "show what each day was worth after fees, beside the market's own price",
     "halt": "stop trading, or allow it again",
     "disputes": "show what the exchange tells and is not believed, and decide it",
     "panic": "cancel all orders and close everything, with the key alone",
@@ -33,6 +34,7 @@ _COMMANDS: Final = {
     "model": "build models of probability from minutes, and judge them",
     "history": "load, look at and take out a history for research",
     "sweep": "try settings of an account document on a tape, judged honestly",
+    "strategy": "try a strategy of your own in the closed process that live uses",
     "version": "show the versions in use",
 }
 

@@ -56,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     write_seconds: Annotated[float, Meta(ge=0, le=60)] = 1.0
     strategies_dir: str = "/etc/recio/strategies"
     strategy_seconds: Annotated[float, Meta(gt=0, le=2)] = 1.0
-    strategy_memory_bytes: Annotated[int, Meta(ge=2**24, le=2**32)] = 2**28
+    strategy_memory_bytes: Annotated[int, Meta(ge=2**24, le=2**32)] = 2**25
 
 
 class _Read(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 from recio.domain.account_config import AccountConfig, Mode
 from recio.exchange_simulator.world.regimes import RECORDED
 from recio.runtime.host import Placement
-from recio.runtime.local.options import UpOptions
+from recio.runtime.local.options import EXAMPLE_FILE, EXAMPLE_FOLDER, UpOptions
 from recio.runtime.local.plan import SIMULATOR, PlannedProcess
 from recio.runtime.local.start import World
 from recio.runtime.settings import PriceSource, ProcessSettings
@@ -78,9 +78,15 @@ class LocalEnvironment:
             if placed.row.name == "system_monitor":
                 made["RECIO_SYSTEM_MONITOR_PROBE_URLS"] = ",".join(self._probe_urls())
                 made["RECIO_SYSTEM_MONITOR_DISK_PATH"] = str(self.credentials)
+            if placed.row.name == "auto_entry_supervisor":
+                made["RECIO_AUTO_ENTRY_SUPERVISOR_STRATEGIES_DIR"] = str(self.strategies())
             if placed.row.name == SIMULATOR and not self.world.is_shadow:
                 made |= world_values(self.world)
         return made
+
+    def strategies(self) -> Path:
+        """Return where strategies of one's own lie: in folders beside the account's document."""
+        return (self.options.account_file or EXAMPLE_FOLDER / EXAMPLE_FILE).resolve().parent
 
     def _probe_urls(self) -> list[str]:
         return [

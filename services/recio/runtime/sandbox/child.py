@@ -41,11 +41,15 @@ _READ_BYTES: Final = 64 * 1024
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy may use: wall seconds for an answer and for the start, memory, CPU at a time."""
+    """What a strategy may use: wall seconds for an answer and for the start, memory, CPU at a time.
+
+    ``memory_bytes`` come on top of the interpreter's own 18 MiB: with a service's they stay below the
+    smallest limit of a pod (128 MiB), so that the kernel need not choose whom to end.
+    """
 
     answer_seconds: float = 1.0
     start_seconds: float = 10.0
-    memory_bytes: int = 256 * 1024 * 1024
+    memory_bytes: int = 32 * 1024 * 1024
     cpu_seconds: int = 30
 
 
