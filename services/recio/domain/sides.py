@@ -31,7 +31,7 @@ class SideView(NamedTuple):
 
 def p_yes_e6(snapshot: Snapshot, row: StrikeRow, model: Model) -> int | None:
     """Return P(YES) by the account's model, whichever the environment shows."""
-    if snapshot.model == model.value:
+    if snapshot.model == model:
         return row.p_yes_e6
     return choose(model, row.p_fingerprints_e6, row.p_volatility_e6, row.p_blend_e6)
 

@@ -25,21 +25,30 @@ MAX_ROWS: Final = 21
 ACTIVE: Final = "active"
 
 
+class _Fixed(NamedTuple):
+    """What of a market does not change in a tick; ``fault``: what of that stands against trading it."""
+
+    ticker: str
+    strike_usd_e6: int
+    fault: str
+    is_above: bool
+    fee_table: tuple[int, ...] | None
+
+
 class Ladder:
     """The markets of one event that have a strike, ascending, with what does not change in a tick."""
 
-    __slots__ = ("_fees", "_markets", "_strikes", "unknown_strikes")
+    __slots__ = ("_fixed", "_strikes", "unknown_strikes")
 
     def __init__(self, markets: tuple[MarketInfo, ...]) -> None:
         known = [
-            (strike, market)
+            _fixed(strike, market)
             for market in markets
             if (strike := market.strike_usd_e6) is not None and strike > 0
         ]
-        known.sort(key=lambda item: (item[0], item[1].ticker))
-        self._strikes = [strike for strike, _ in known]
-        self._markets = [market for _, market in known]
-        self._fees = [_fees_of(market) for market in self._markets]
+        known.sort(key=lambda fixed: (fixed.strike_usd_e6, fixed.ticker))
+        self._fixed = known
+        self._strikes = [fixed.strike_usd_e6 for fixed in known]
         self.unknown_strikes = len(markets) - len(known)
 
     def __len__(self) -> int:
@@ -74,55 +83,35 @@ class Ladder:
         """
         centre = price_usd_e6 if odds.reason else odds.centre_usd_e6
         view = _View(odds, model, price_usd_e6, centre or 0)
+        near = self.near(centre)
         rows = []
-        for place in self.near(centre):
-            market = self._markets[place]
-            told = max(known_at_us.get(market.ticker, 0), all_known_at_us)
-            quote = quotes.get(market.ticker)
-            rows.append(_row(view, market, quote, self._fees[place], told))
+        for fixed in self._fixed[near.start : near.stop]:
+            ticker = fixed.ticker
+            told = known_at_us.get(ticker, 0)
+            rows.append(_row(view, fixed, quotes.get(ticker), max(told, all_known_at_us)))
         return tuple(rows)
 
 
 def why_not_tradable(market: MarketInfo, quote: MarketQuote | None) -> str:
     """Return the first thing that stands against trading a market, or nothing."""
+    return _fault(market) or _why_no_book(quote)
+
+
+def _fault(market: MarketInfo) -> str:
     if market.status != ACTIVE:
         return f"market_{market.status}"
     if market.strike_type not in ABOVE:
         return "strike_type"
-    if not fees.is_known(market.fee_type):
-        return "fee_unknown"
-    return _why_no_book(quote)
+    return "" if fees.is_known(market.fee_type) else "fee_unknown"
 
 
 def _why_no_book(quote: MarketQuote | None) -> str:
-    if quote is None:
+    if quote is None or quote is _NO_QUOTE:
         return "no_book"
     if not quote.is_valid:
         return "book_invalid"
-    return "book_crossed" if _is_crossed(quote) else ""
-
-
-class _Top:
-    """A quote with its empty sides and its faults sorted out."""
-
-    __slots__ = ("ask", "bid", "is_valid", "no_fee", "yes_fee")
-
-    def __init__(self, quote: MarketQuote | None, fee_table: tuple[int, ...] | None) -> None:
-        bid, ask = (quote.yes_bid_e4, quote.yes_ask_e4) if quote is not None else (None, None)
-        self.is_valid = quote is not None and quote.is_valid and not _is_crossed(quote)
-        self.bid = bid if bid is not None and 0 < bid < PRICE_ONE_E4 else None
-        self.ask = ask if ask is not None and 0 < ask < PRICE_ONE_E4 else None
-        self.yes_fee = fee_table[self.ask] if fee_table and self.ask else None
-        self.no_fee = fee_table[self.bid] if fee_table and self.bid else None
-
-    def edges(self, p_yes_e6: int) -> tuple[int | None, int | None]:
-        """Return the edges of buying YES and of buying NO."""
-        yes = no = None
-        if self.ask is not None and self.yes_fee is not None:
-            yes = p_yes_e6 // 100 - self.ask - self.yes_fee
-        if self.bid is not None and self.no_fee is not None:
-            no = (P_ONE_E6 - p_yes_e6) // 100 - (PRICE_ONE_E4 - self.bid) - self.no_fee
-        return yes, no
+    bid, ask = quote.yes_bid_e4, quote.yes_ask_e4
+    return "book_crossed" if bid is not None and ask is not None and bid >= ask else ""
 
 
 class _View(NamedTuple):
@@ -134,48 +123,50 @@ class _View(NamedTuple):
     centre_usd_e6: int
 
 
-def _row(
-    view: _View,
-    market: MarketInfo,
-    quote: MarketQuote | None,
-    fee_table: tuple[int, ...] | None,
-    told_at_us: int,
-) -> StrikeRow:
-    strike, odds, price = market.strike_usd_e6 or 0, view.odds, view.price_usd_e6
-    is_above = market.strike_type in ABOVE
-    by_moves = odds.fingerprints_e6(strike) if is_above else None
-    by_spread = odds.volatility_e6(strike) if is_above else None
-    reason = why_not_tradable(market, quote)
-    top = _Top(quote, fee_table)
-    blend = odds.blend_e6(by_spread, top.bid, top.ask) if top.is_valid else None
-    p_yes = choose(view.model, by_moves, by_spread, blend)
+def _row(view: _View, fixed: _Fixed, quote: MarketQuote | None, told_at_us: int) -> StrikeRow:
+    """Return one row. It is made 21 times a picture: hence no helper objects on the way."""
+    odds, model, price, centre = view
+    ticker, strike, fault, is_above, fee_table = fixed
+    quote = quote or _NO_QUOTE
+    no_book = _why_no_book(quote)
+    reason = fault or no_book
+    bid, ask = quote.yes_bid_e4, quote.yes_ask_e4
+    bid = bid if bid is not None and 0 < bid < PRICE_ONE_E4 else None
+    ask = ask if ask is not None and 0 < ask < PRICE_ONE_E4 else None
+    yes_fee = fee_table[ask] if fee_table and ask else None
+    no_fee = fee_table[bid] if fee_table and bid else None
+    by_moves, by_spread, blend = (
+        odds.all_e6(strike, bid, ask, is_whole=not no_book) if is_above else _NONE
+    )
+    p_yes = choose(model, by_moves, by_spread, blend)
     yes_edge = no_edge = None
     if p_yes is None:
-        reason = reason or why_no_probability(odds, view.model)
+        reason = reason or why_no_probability(odds, model)
     elif not reason:
-        yes_edge, no_edge = top.edges(p_yes)
-    known = quote or _NO_QUOTE
+        yes_edge = None if ask is None or yes_fee is None else p_yes // 100 - ask - yes_fee
+        if bid is not None and no_fee is not None:
+            no_edge = (P_ONE_E6 - p_yes) // 100 - (PRICE_ONE_E4 - bid) - no_fee
     return StrikeRow(
-        ticker=market.ticker,
+        ticker=ticker,
         strike_usd_e6=strike,
         buffer_usd_e6=0 if price is None else abs(price - strike),
-        side="yes" if strike < view.centre_usd_e6 else "no",
+        side="yes" if strike < centre else "no",
         p_yes_e6=p_yes,
-        yes_bid_e4=top.bid,
-        yes_ask_e4=top.ask,
-        yes_bid_qty_e2=0 if top.bid is None else known.yes_bid_qty_e2,
-        yes_ask_qty_e2=0 if top.ask is None else known.yes_ask_qty_e2,
+        yes_bid_e4=bid,
+        yes_ask_e4=ask,
+        yes_bid_qty_e2=0 if bid is None else quote.yes_bid_qty_e2,
+        yes_ask_qty_e2=0 if ask is None else quote.yes_ask_qty_e2,
         yes_edge_e4=yes_edge,
         no_edge_e4=no_edge,
-        volume_e2=known.volume_e2,
-        seq=known.seq,
-        book_at_us=told_at_us if top.is_valid else known.at_us,
-        is_valid=top.is_valid,
+        volume_e2=quote.volume_e2,
+        seq=quote.seq,
+        book_at_us=quote.at_us if no_book else told_at_us,
+        is_valid=not no_book,
         reason=reason,
         p_fingerprints_e6=by_moves,
         p_volatility_e6=by_spread,
-        yes_fee_e4=top.yes_fee,
-        no_fee_e4=top.no_fee,
+        yes_fee_e4=yes_fee,
+        no_fee_e4=no_fee,
         p_blend_e6=blend,
     )
 
@@ -191,9 +182,9 @@ def why_no_probability(odds: Odds, model: Model) -> str:
     return odds.volatility_reason or NO_BLEND
 
 
-def _is_crossed(quote: MarketQuote) -> bool:
-    bid, ask = quote.yes_bid_e4, quote.yes_ask_e4
-    return bid is not None and ask is not None and bid >= ask
+def _fixed(strike_usd_e6: int, market: MarketInfo) -> _Fixed:
+    is_above = market.strike_type in ABOVE
+    return _Fixed(market.ticker, strike_usd_e6, _fault(market), is_above, _fees_of(market))
 
 
 def _fees_of(market: MarketInfo) -> tuple[int, ...] | None:
@@ -209,3 +200,4 @@ def _fee_table(multiplier_e6: int) -> tuple[int, ...]:
 
 
 _NO_QUOTE: Final = MarketQuote("", None, 0, None, 0, None, 0, 0, is_valid=False)
+_NONE: Final = (None, None, None)

@@ -8,9 +8,8 @@ watch's cadence (``engine.quotes``), tops and prices become snapshots at the coo
 take what is displayed then (``engine.imagined``), facts become trades and the next ``Known``. Time is
 the tape's; what is due between two events happens in its order, at its own time.
 
-Other than live: the gate and the books answer at once; an event that closes in more than 20 minutes
-gets a picture only each ``early_interval_us`` unless the account may enter that early; nobody else
-reacts to our orders.
+Other than live: the gate and the books answer at once; an event that cannot be entered now and of
+which nothing is held gets one picture a second, without strikes; nobody reacts to our orders.
 """
 
 from __future__ import annotations
@@ -50,7 +49,9 @@ from recio.engine.records import Record
 
 BOOK_US: Final = SECOND_US // 10
 FULL_US: Final = SECOND_US
-EARLY_US: Final = MINUTE_US
+QUIET_BEAT_US: Final = 5 * SECOND_US
+MARGIN_US: Final = 10 * SECOND_US
+"""An event is looked at from so long before it may be entered: longer than between two beats."""
 FORGET_US: Final = 5 * MINUTE_US
 """How long after its close an event's result is waited for before its books are put away; a result
 that comes later is still booked."""
@@ -233,11 +234,25 @@ class Backtest:
         )
 
     def _beat(self) -> None:
-        """Once a second time passes for everybody, as live."""
-        self._heartbeat_us = self.now_us - self.now_us % SECOND_US + SECOND_US
+        """Once a second time passes for everybody, as live; more rarely where nothing can happen."""
+        dull = {ticker for ticker, live in self._live.items() if self._is_dull(live)}
+        self._pictures.dull = dull
+        every_us = QUIET_BEAT_US if len(dull) == len(self._live) else SECOND_US
+        self._heartbeat_us = self.now_us - self.now_us % every_us + every_us
         self._obey(entry.step(self._entries, entry.Tick(self.now_us))[1])
         if self.portfolio.holds_something:
             self._obey(stop.step(self._exits, stop.Tick(self.now_us))[1])
+
+    def _is_dull(self, live: _LiveEvent) -> bool:
+        rules, left_us = self._config.strategy.auto_entry, live.markets.close_us - self.now_us
+        if (
+            rules.min_seconds_to_close * SECOND_US - MARGIN_US
+            <= left_us
+            <= rules.max_seconds_to_close * SECOND_US + MARGIN_US
+        ):
+            return False
+        ticker = live.markets.event_ticker
+        return all(trade.event_ticker != ticker for trade in self.portfolio.trades)
 
     def _arrive(self) -> None:
         while self._arrivals and self._arrivals[0].at_us <= self.now_us:
@@ -423,13 +438,14 @@ class Backtest:
 
 
 def _pictures(config: AccountConfig, artefacts: Artefacts) -> snapshot.State:
-    is_early = config.strategy.auto_entry.max_seconds_to_close * SECOND_US > snapshot.EARLY_US
+    """Return the snapshot fold with the account's own model alone: nobody else looks."""
+    model = config.strategy.model
     return snapshot.State(
         tape.ENVIRONMENT,
-        fingerprints=dict(artefacts.fingerprints),
+        fingerprints=dict(artefacts.fingerprints) if model is Model.FINGERPRINTS else {},
         volatility=artefacts.volatility,
-        model=config.strategy.model,
-        early_interval_us=0 if is_early else EARLY_US,
+        model=model,
+        blends=model is Model.BLEND,
     )
 
 

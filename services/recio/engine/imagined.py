@@ -74,6 +74,8 @@ class ImaginedMarket:
         self.top = quote
         if quote.volume_e2 is not None:
             self.volume_e2 = quote.volume_e2
+        if not self._taken:
+            return
         shown = {
             Taken(True, quote.yes_bid_e4 or 0): quote.yes_bid_qty_e2,  # noqa: FBT003
             Taken(False, PRICE_ONE_E4 - (quote.yes_ask_e4 or 0)): quote.yes_ask_qty_e2,  # noqa: FBT003

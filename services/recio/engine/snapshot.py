@@ -39,6 +39,7 @@ from recio.domain.messages import (
     PriceHistory,
     PriceUpdate,
     Snapshot,
+    StrikeRow,
 )
 from recio.domain.probability import Odds
 from recio.domain.settlement import NO_MEAN, Outlook, RunningMean, outlook
@@ -51,6 +52,7 @@ OPEN_INTERVAL_US: Final = SECOND_US // 10
 EARLY_US: Final = 20 * MINUTE_US
 """An event that closes later than this is early."""
 QUIET_INTERVAL_US: Final = SECOND_US
+DULL_INTERVAL_US: Final = MINUTE_US
 PRICE_MAX_AGE_US: Final = 15 * SECOND_US
 """The longest age that an account may allow (crd: risk.maxPriceAgeMilliseconds)."""
 FUTURE_MAX_US: Final = 5 * SECOND_US
@@ -59,6 +61,7 @@ WORTH_US: Final = 60 * MINUTE_US
 KEEP_CLOSED_US: Final = 5 * MINUTE_US
 MAX_EVENTS: Final = 32
 _E9: Final = 1_000_000_000
+_DULL: Final = Outlook(0, 0.0, "not_looked_at")
 _NO_MODELS: Final[Mapping[str, VolatilityModel]] = MappingProxyType({})
 
 
@@ -113,6 +116,8 @@ class EventState:
     def due_us(self, state: State) -> int:
         """Return when the next picture of this event may be made, if there is reason to."""
         now_us, open_interval_us = state.now_us, state.open_interval_us
+        if self.markets.event_ticker in state.dull:
+            return self.shown_us + (QUIET_INTERVAL_US if self.is_changed else DULL_INTERVAL_US)
         if state.early_interval_us and now_us < self.markets.close_us - EARLY_US:
             return self.shown_us + state.early_interval_us
         is_open = self.markets.open_us <= now_us < self.markets.close_us
@@ -131,6 +136,8 @@ class State:
     """The fold's state. ``model`` makes ``p_yes_e6`` and the edges; every model's value is shown."""
 
     __slots__ = (
+        "blends",
+        "dull",
         "early_interval_us",
         "environment",
         "events",
@@ -155,6 +162,7 @@ class State:
         generation: int = 0,
         open_interval_us: int = OPEN_INTERVAL_US,
         early_interval_us: int = 0,
+        blends: bool = True,
     ) -> None:
         """Start without any knowledge.
 
@@ -166,6 +174,7 @@ class State:
             generation: of the last snapshot made before; the next one is one higher.
             open_interval_us: least time between two pictures of an event whose window is open.
             early_interval_us: the same for an event that is early; 0: it is like any other.
+            blends: whether the blend is made too; without a reader of it that is time for nothing.
         """
         self.environment = environment
         self.fingerprints = fingerprints
@@ -174,6 +183,10 @@ class State:
         self.generation = generation
         self.open_interval_us = open_interval_us
         self.early_interval_us = early_interval_us
+        self.blends = blends
+        self.dull: set[str] = set()
+        """Events that nobody can act on now, as only a backtest knows: one picture a second will do,
+        without strikes."""
         self.now_us = 0
         self.symbols: dict[str, SymbolState] = {}
         self.events: dict[str, EventState] = {}
@@ -357,22 +370,16 @@ def _picture(state: State, live: EventState) -> Snapshot:
     symbol = state.symbols.get(markets.symbol) or SymbolState()
     update = symbol.update
     price = update.index_usd_e6 if update is not None else None
-    view = _outlook(state, symbol, markets.close_us)
-    spread = _spread(symbol, view, markets.close_us)
+    is_dull = markets.event_ticker in state.dull
+    view = _DULL if is_dull else _outlook(state, symbol, markets.close_us)
+    spread = _spread(state, symbol, view, markets.close_us)
     odds = probability.odds(
         view,
         fingerprints=state.fingerprints.get(markets.symbol),
         bucket=symbol.momentum.bucket,
         spread=spread,
     )
-    rows = live.ladder.rows(
-        odds,
-        live.quotes,
-        price_usd_e6=price,
-        model=state.model,
-        known_at_us=live.at_us,
-        all_known_at_us=live.all_at_us,
-    )
+    rows = () if is_dull else _rows(state, live, odds, price)
     state.generation += 1
     live.shown(state.now_us, state.open_interval_us)
     in_window = symbol.mean.close_us == markets.close_us
@@ -408,11 +415,25 @@ def _version(state: State, symbol: SymbolState, name: str) -> str:
     return probability.version(state.model, state.fingerprints.get(name), used)
 
 
-def _spread(symbol: SymbolState, view: Outlook, close_us: int) -> Spread | None:
+def _rows(
+    state: State, live: EventState, odds: Odds, price_usd_e6: int | None
+) -> tuple[StrikeRow, ...]:
+    return live.ladder.rows(
+        odds,
+        live.quotes,
+        price_usd_e6=price_usd_e6,
+        model=state.model,
+        known_at_us=live.at_us,
+        all_known_at_us=live.all_at_us,
+    )
+
+
+def _spread(state: State, symbol: SymbolState, view: Outlook, close_us: int) -> Spread | None:
     update = symbol.update
     if symbol.volatility is None or update is None or update.index_at_us is None or view.reason:
         return None
-    return symbol.volatility.spread(update.index_at_us, close_us, view.seconds)
+    found = symbol.volatility.spread(update.index_at_us, close_us, view.seconds)
+    return found if found is None or state.blends else found._replace(weight=None)
 
 
 def _outlook(state: State, symbol: SymbolState, close_us: int) -> Outlook:
