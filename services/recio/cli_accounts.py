@@ -1,4 +1,7 @@
-"""List the accounts with mode, generation, what trading is allowed, position and cash."""
+"""List the accounts with mode, generation, what trading is allowed, position and cash.
+
+Below a prod account stands what a shadow account of the same strategy and series would have earned.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 from typing import Any, Final
 
 from recio import cli_database
+from recio.adapters.postgres.day_cards import shadow_words
 from recio.adapters.postgres.switches import effective_switch
 from recio.domain.units import format_scaled
 from recio.ports import Database, Transaction
@@ -22,12 +26,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line each."""
-    rows = cli_database.with_database(arguments, _rows)
+    rows, shadows = cli_database.with_database(arguments, _all)
     widths = [max(len(row[column]) for row in [_HEADER, *rows]) for column in range(len(_HEADER))]
     for row in (_HEADER, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+    for line in shadows:
+        print(line)
     return 0
+
+
+async def _all(database: Database) -> tuple[list[tuple[str, ...]], list[str]]:
+    return await _rows(database), await _shadows(database)
+
+
+async def _shadows(database: Database) -> list[str]:
+    """Return what is known of each prod account's strategy without money."""
+    async with database.transaction() as tx:
+        accounts = await tx.fetch(
+            "SELECT account, environment FROM trading.accounts "
+            "WHERE mode = 'prod' AND retired_at IS NULL ORDER BY account"
+        )
+    lines = []
+    for name, environment in accounts:
+        clock = await cli_database.clock_of(database, environment)
+        async with database.transaction() as tx:
+            told = await shadow_words(tx, name, now_us=clock.market_us())
+        lines.append(f"{name}: {told}")
+    return lines
 
 
 async def _rows(database: Database) -> list[tuple[str, ...]]:

@@ -130,6 +130,11 @@ def is_mirrored(mode: Mode) -> bool:
     return mode is Mode.SHADOW
 
 
+def is_real_money(mode: Mode) -> bool:
+    """Whether what is lost there is lost: its strategy should have been a shadow's before."""
+    return mode is Mode.PROD
+
+
 def has_own_clock(mode: Mode) -> bool:
     """Whether market time is the environment's own and may differ from the wall's."""
     return mode is Mode.PAPER

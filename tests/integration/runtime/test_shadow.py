@@ -10,14 +10,23 @@ import re
 import subprocess
 import time
 
+import httpx
 import psycopg
 import pytest
 import yaml
 from tests.integration.runtime.runs import RECIO, Run, state_in
 
+from recio.runtime.local.embedded import EmbeddedPostgres
 from recio.runtime.local.options import EXAMPLE_FOLDER
 
 WAIT_S = 150.0
+WISH = {
+    "account": "paper-15m",
+    "purpose": "entry",
+    "market_ticker": "KXBTC15M-26MAY130915-15",
+    "qty_e2": 100,
+    "slippage_e4": 2000,
+}
 
 
 @pytest.fixture
@@ -33,14 +42,10 @@ def recio(*words):
     )
 
 
-def settled(state):
-    """Return how many trades are settled, and the mode and environment of their account."""
-    where = f"postgresql://postgres@/recio?host={state}/postgres"
-    with psycopg.connect(where) as connection:
-        return connection.execute(
-            "SELECT count(*) FILTER (WHERE t.state = 'settled'), min(a.mode::text), "
-            "min(a.environment) FROM trading.accounts a LEFT JOIN trading.trades t USING (account)"
-        ).fetchone()
+def sql(state, statement):
+    """Ask the database of a run."""
+    with psycopg.connect(f"postgresql://postgres@/recio?host={state}/postgres") as connection:
+        return connection.execute(statement).fetchall()
 
 
 def test_a_stepped_shadow_trades_settles_and_its_books_are_equal(state):
@@ -49,6 +54,12 @@ def test_a_stepped_shadow_trades_settles_and_its_books_are_equal(state):
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"paper-15m: [1-9]\d* trades, [1-9]\d* settled; .*: equal", done.stdout)
     assert re.search(r"production was asked [1-9]\d* times, only to be read", done.stdout)
+    server = EmbeddedPostgres(state / "postgres")
+    server.start()
+    try:
+        check_card(recio("card", "--state", str(state)).stdout)
+    finally:
+        server.stop()
 
 
 def test_any_document_becomes_a_shadow_and_stays_one(state, tmp_path):
@@ -64,16 +75,57 @@ def test_any_document_becomes_a_shadow_and_stays_one(state, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def check_card(told):
+    """Every number of the day's card is known: the decision, its ask and the result are kept."""
+    assert "paper-15m (shadow)" in told
+    (day,) = re.findall(r"2026-05-13 .*", told)
+    assert " -  " not in day
+    assert not day.endswith(" -")
+    assert "0.2 h watched" in told or "0.3 h watched" in told
+    assert "compared); too few to prove anything" in told
+
+
+def buy(page, password, state):
+    """Buy a contract of each side by hand until a trade is open: the market may be far or closed."""
+    with httpx.Client(base_url=page, headers={"origin": page}, timeout=20) as client:
+        login = {"username": "admin", "password": password}
+        assert client.post("/api/auth/login", json=login).status_code == 200
+        deadline = time.monotonic() + WAIT_S
+        while not sql(state, "SELECT 1 FROM trading.trades WHERE filled_qty_e2 > 0"):
+            assert time.monotonic() < deadline
+            for side in ("yes", "no"):
+                order(client, {**WISH, "side": side})
+            time.sleep(0.5)
+
+
+def order(client, wish):
+    """Confirm what the preview shows, if it shows anything."""
+    seen = client.post("/api/preview", json=wish)
+    if seen.status_code == 200:
+        shown = seen.json()
+        client.post(
+            "/api/intents",
+            json={**wish, "limit_price_e4": shown["limit_price_e4"]},
+            headers={"idempotency-key": shown["idempotency_key"]},
+        )
+
+
 def test_real_processes_send_production_nothing_but_reads(state):
     """Rule: over real connections: a trade is settled, and every request to production was a GET."""
-    run = Run(state, "--port", "0", "--shadow", "--recording", "--speed", "20")
+    run = Run(state, "--port", "0", "--shadow", "--recording", "--speed", "10")
     try:
-        run.until("open http")
+        page = run.until(r"open (http://\S+)")[1]
+        buy(page, run.until(r"password (\S+)")[1], state)
         deadline = time.monotonic() + WAIT_S
-        while not (found := settled(state))[0]:
-            assert time.monotonic() < deadline, found
+        while not sql(state, "SELECT 1 FROM trading.trades WHERE state = 'settled'"):
+            assert time.monotonic() < deadline
             time.sleep(0.5)
-        assert found[1:] == ("shadow", "shadow")
+        assert sql(state, "SELECT mode::text, environment FROM trading.accounts") == [
+            ("shadow", "shadow")
+        ]
+        told = recio("card", "--state", str(state))
+        assert "paper-15m (shadow)" in told.stdout
+        assert re.search(r"2026-05-13 +\d+\.\d h +[1-9]", told.stdout), told.stdout + told.stderr
         assert run.end() == 0
     finally:
         run.kill()

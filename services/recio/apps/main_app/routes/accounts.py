@@ -8,13 +8,17 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Query
 
+from recio.adapters.postgres.day_cards import read_cards, shadow_words
 from recio.apps.main_app import reads
 from recio.apps.main_app.desk import DeskPart
 from recio.domain import figures
+from recio.domain.account_config import Mode
+from recio.runtime import modes
 
 router = APIRouter(tags=["accounts"])
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Days = Annotated[int, Query(ge=1, le=90)]
 
 
 class Section(StrEnum):
@@ -43,6 +47,22 @@ async def balance(desk: DeskPart, account: str | None = None) -> dict[str, Any]:
     async with desk.database.transaction() as tx:
         money = await reads.money(tx, name, config.risk, desk.clock_of_account(name).market_us())
     return {"account": name, "mode": config.mode.value, **money}
+
+
+@router.get("/api/day_cards")
+async def day_cards(desk: DeskPart, account: str | None = None, days: Days = 7) -> dict[str, Any]:
+    """Return what each New York day was worth after fees, beside the market's own price.
+
+    ``shadow``: of a prod account what shadow accounts of the same strategy earned, in words, or that
+    there is none; None in the other modes.
+    """
+    name = desk.account_or_first(account)
+    now_us = desk.clock_of_account(name).market_us()
+    async with desk.database.transaction() as tx:
+        found = await read_cards(tx, name, days=days, now_us=now_us)
+        is_real = modes.is_real_money(Mode(found.mode))
+        shadow = await shadow_words(tx, name, now_us=now_us) if is_real else None
+    return {**msgspec.to_builtins(found), "shadow": shadow}
 
 
 @router.get("/api/auto_entry_indicator")
