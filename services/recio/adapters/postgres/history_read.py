@@ -228,6 +228,24 @@ def stored(connection: Connection, kind: str, stretch: Stretch) -> Iterator[tupl
         yield from cursor
 
 
+def listed(connection: Connection, kind: str, stretch: Stretch) -> list[tuple[Any, ...]]:
+    """Return the same rows at once: for stretches that are short enough to hold."""
+    params = (*stretch.params, kind) if kind in {"trades", "quotes", "books"} else stretch.params
+    with translated():
+        return connection.execute(_STORED[kind], params).fetchall()
+
+
+def recorded_tickers(connection: Connection, channel: str, stretch: Stretch) -> set[str]:
+    """Return the markets of which something is stored in a channel."""
+    with translated():
+        rows = connection.execute(
+            f"SELECT DISTINCT ticker FROM market.history_recordings{_FEEDS}"  # noqa: S608
+            " AND first_at >= %s AND first_at < %s AND channel = %s",
+            (*stretch.params, channel),
+        ).fetchall()
+    return {ticker for (ticker,) in rows}
+
+
 def opened(dsn: str) -> Connection:
     """Return a connection that may read all of the history."""
     return connected(dsn)

@@ -8,7 +8,8 @@ rows): first the microseconds since the entry before (of the first: since ``firs
     books   what (0 change of YES, 1 change of NO, 2 whole book, 3 lost), price_e4, delta_e2, and
             beside the columns the whole books and the reasons, in order
 
-A block of a book begins with the whole book (or with its loss), so that each can be read alone.
+A block of a book begins with the whole book (or with its loss), so that each can be read alone; price
+``KEPT_ON`` says that the exchange sent no such snapshot and that who read the block before knows it.
 ``digest`` is the SHA-256 of the columns, whatever the compressor made of them. Blocks of a market
 never overlap in time; at most ``OPEN_MOST`` markets are open at once, so memory stays flat.
 """
@@ -34,6 +35,7 @@ OPEN_MOST: Final = 256
 UNPACKED_MOST: Final = 64 << 20
 _LEVEL: Final = 6
 YES, NO, LOADED, LOST = range(4)
+KEPT_ON: Final = 1
 
 Entry = tuple[int, ...]
 

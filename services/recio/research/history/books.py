@@ -18,7 +18,7 @@ from typing import Final
 from recio.data.frames import DeltaFrame, Frame, MarketFrame, SnapshotFrame, TickerFrame
 from recio.domain.errors import InvalidValue
 from recio.domain.units import MINUTE_US, PRICE_ONE_E4
-from recio.research.history.blocks import LOADED, LOST, NO, YES, Block, Blocks, Open
+from recio.research.history.blocks import KEPT_ON, LOADED, LOST, NO, YES, Block, Blocks, Open
 from recio.research.history.decoding import Market, named
 from recio.research.history.files import Input, lines_of
 from recio.research.history.refusals import Refusals, Refused
@@ -147,7 +147,7 @@ class _Recording:
         current, done, is_new = self._book_blocks.at(book.symbol, book.ticker, book.now_us)
         if is_new and not is_loading:
             current.extra.books.append(book.sides())
-            current.add(book.now_us, (LOADED, 0, 0))
+            current.add(book.now_us, (LOADED, KEPT_ON, 0))
         return current, done
 
     def _snapshot(self, book: _Book, frame: SnapshotFrame) -> Iterator[Block]:

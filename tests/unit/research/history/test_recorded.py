@@ -9,7 +9,7 @@ from tests.fuzz.history import CSV, RECORDING
 
 from recio.domain.errors import InvalidValue
 from recio.research.history import books, recorded
-from recio.research.history.blocks import LOADED, LOST, YES, Block, unpack
+from recio.research.history.blocks import KEPT_ON, LOADED, LOST, YES, Block, unpack
 from recio.research.history.decoding import Reading
 from recio.research.history.files import csv_table
 from recio.research.history.kinds import KINDS, ROLES, plan_of
@@ -155,6 +155,7 @@ def test_a_new_block_of_a_book_begins_with_the_whole_book(monkeypatch):
     second = [item for item in items if isinstance(item, Block) and item.channel == "books"][1]
     _, others, extra = unpack(second.body, second.digest, first_us=second.first_us)
     assert others[0] == [LOADED, YES, LOST]
+    assert others[1][0] == KEPT_ON
     assert extra.books == [(((10, 100_200), (9940, 1500)), ())]
 
 
