@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -91,6 +92,7 @@ class BooksPoll:
         self._every_s = every_s
         self._changed = changed
         self._poked = asyncio.Event()
+        self._is_asked = asyncio.Event()
         self._read_at = 0.0
         self._fresher: set[str] = set()
         """Accounts that were asked about while all of them were: what is known of them is newer."""
@@ -107,6 +109,15 @@ class BooksPoll:
     def poke(self) -> None:
         """Ask again soon: something of ours changed the books."""
         self._poked.set()
+
+    async def first(self, patience_s: float) -> None:
+        """Wait until the database has answered or failed for the first time, at most so long.
+
+        What was not asked yet is not unreachable: a start on a busy machine must not say so.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._is_asked.wait()
 
     async def fresh(self, account: str) -> None:
         """Ask about one account now: something of ours changed its books, or depends on them."""
@@ -147,6 +158,7 @@ class BooksPoll:
         while True:
             self._poked.clear()
             await self._ask()
+            self._is_asked.set()
             try:
                 async with asyncio.timeout(self._every_s):
                     await self._poked.wait()

@@ -52,6 +52,8 @@ Object = dict[str, Any]
 STOP_PATIENCE_S: Final = 2.5
 """How long the current work may take after SIGTERM."""
 START_PAUSE_S: Final = 2.0
+BOOKS_PATIENCE_S: Final = 10.0
+"""How long a start waits for the first answer of the database before it says that there is none."""
 WATCH_PATIENCE_S: Final = 60.0
 GAUGES_S: Final = 5.0
 RELIST_S: Final = 10.0
@@ -163,6 +165,7 @@ class OperatorProcess:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.books.run(), name="books")
             await self._fill_first()
+            await self.books.first(BOOKS_PATIENCE_S)
             self.queue.start()
             self._add_everything()
             on_ready()
