@@ -32,7 +32,7 @@ from recio.domain.messages import Snapshot, StrikeRow
 from recio.domain.probability import MODEL_REASONS
 from recio.domain.proposals import Proposal
 from recio.domain.trades import FINAL, Trade
-from recio.domain.units import CONTRACT_E2, SECOND_US, USD_E6
+from recio.domain.units import CONTRACT_E2, P_ONE_E6, PRICE_ONE_E4, SECOND_US, USD_E6
 
 PASSED: Final = ""
 NOT_PROPOSED: Final = "not_proposed"
@@ -192,7 +192,7 @@ def check_strike(
     attempt: Attempt | None,
 ) -> Check:
     """Judge one strike's active side by every rule that is the strike's own."""
-    p_e6, ask_e4, _, fee_e4 = sides.view(snapshot, row, row.side, bounds.model)
+    p_e6, ask_e4, fee_e4 = _seen(bounds, snapshot, row, row.side)
     edge_e4 = _edge(p_e6, ask_e4, fee_e4)
     book_age_us = snapshot.at_us - row.book_at_us if row.book_at_us else None
     gate = (
@@ -214,20 +214,36 @@ def check_proposal(
 ) -> Check:
     """Judge what a strategy of one's own proposed for a strike, by its own probability."""
     side = row.side if proposal is None else proposal.side
-    seen = sides.view(snapshot, row, side, bounds.model)
-    p_e6 = seen.p_e6 if proposal is None else proposal.p_e6
-    edge_e4 = _edge(p_e6, seen.ask_e4, seen.fee_e4)
+    p_e6, ask_e4, fee_e4 = _seen(bounds, snapshot, row, side)
+    if proposal is not None:
+        p_e6 = proposal.p_e6
+    edge_e4 = _edge(p_e6, ask_e4, fee_e4)
     book_age_us = snapshot.at_us - row.book_at_us if row.book_at_us else None
-    gate = _data_gate(bounds, row, p_e6, seen.ask_e4, book_age_us)
+    gate = _data_gate(bounds, row, p_e6, ask_e4, book_age_us)
     if not gate:
         gate = (
             NOT_PROPOSED
             if proposal is None
-            else _offer_gate(proposal, seen.ask_e4)
-            or _value_gate(bounds, p_e6, seen.ask_e4, edge_e4)
+            else _offer_gate(proposal, ask_e4)
+            or _value_gate(bounds, p_e6, ask_e4, edge_e4)
             or _history_gate(bounds, snapshot, (row.ticker, side), held, attempt)
         )
-    return Check(row.ticker, side, p_e6, seen.ask_e4, edge_e4, row.volume_e2, book_age_us, gate)
+    return Check(row.ticker, side, p_e6, ask_e4, edge_e4, row.volume_e2, book_age_us, gate)
+
+
+def _seen(
+    bounds: Bounds, snapshot: Snapshot, row: StrikeRow, side: str
+) -> tuple[int | None, int | None, int | None]:
+    """Return probability, ask and fee of one side: ``sides.view`` for the hot path."""
+    p_yes = sides.p_yes_e6(snapshot, row, bounds.model)
+    if side == sides.YES:
+        return p_yes, row.yes_ask_e4, row.yes_fee_e4
+    bid = row.yes_bid_e4
+    return (
+        None if p_yes is None else P_ONE_E6 - p_yes,
+        None if bid is None else PRICE_ONE_E4 - bid,
+        row.no_fee_e4,
+    )
 
 
 def _edge(p_e6: int | None, ask_e4: int | None, fee_e4: int | None) -> int | None:

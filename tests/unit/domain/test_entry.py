@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from recio.domain import entry
+from recio.domain import entry, sides
 from recio.domain.account_config import (
     AccountConfig,
     AutoEntry,
@@ -217,3 +217,16 @@ def test_minutes_are_not_the_wall_clocks():
     )
 
     assert event_gate(picture=shifted) == event_gate()
+
+
+@pytest.mark.parametrize("model", Model)
+def test_the_hot_path_sees_what_the_page_sees(model):
+    """Probability, ask and fee of both sides are those of ``sides.view``."""
+    blind = pictures.with_row(PICTURE, BELOW, yes_bid_e4=None, yes_ask_e4=None, p_yes_e6=None)
+    bounds = entry.bounds_of(config(model=model))
+    for picture in (PICTURE, blind):
+        for row in picture.rows:
+            for side in (sides.YES, sides.NO):
+                seen = sides.view(picture, row, side, model)
+                hot = entry._seen(bounds, picture, row, side)
+                assert hot == (seen.p_e6, seen.ask_e4, seen.fee_e4)
