@@ -151,24 +151,20 @@ class _Walk:
     def minute(self, place: int) -> None:
         """Take one minute in, and state what is to be stated at its end."""
         close, end_s = self._closes[place], self._minutes.start_s + MINUTE_S * (place + 1)
-        if not close > 0:  # NaN: the minute is missing
-            return
-        self._ours.add(end_s * 1_000_000, round(close * 1e6))
-        if self._before > 0:
-            self._twenty.add(log(close / self._before))
-        self._before = close
         ahead = 60 - end_s // MINUTE_S % 60
-        last = place + ahead
-        if ahead not in AHEAD or end_s + ahead * MINUTE_S <= self._begin_s:
-            return
-        if last >= len(self._ends):  # the hour ends after the range
-            return
-        if not self._ends[last] > 0:
+        last, hour = place + ahead, (end_s + ahead * MINUTE_S) // 3600
+        # An hour that ends after the range is not judged.
+        is_moment = ahead in AHEAD and hour * 3600 > self._begin_s and last < len(self._ends)
+        if close > 0:
+            self._ours.add(end_s * 1_000_000, round(close * 1e6))
+            if self._before > 0:
+                self._twenty.add(log(close / self._before))
+            self._before = close
+        if is_moment and close > 0 and self._ends[last] > 0:
+            self._hours.add(hour)
+            self._state(self._moment(place, end_s, ahead), hour, self._ends[last])
+        elif is_moment:  # NaN: one of the two minutes is missing
             self._left_out += 1
-            return
-        hour = (end_s + ahead * MINUTE_S) // 3600
-        self._hours.add(hour)
-        self._state(self._moment(place, end_s, ahead), hour, self._ends[last])
 
     def _moment(self, place: int, end_s: int, ahead: int) -> _Moment:
         at_us, left_us = end_s * 1_000_000, ahead * MINUTE_US

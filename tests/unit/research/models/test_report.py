@@ -50,10 +50,11 @@ def test_the_volatility_model_loses_least_and_had_not_seen_the_week(judged):
 
 
 def test_an_hour_without_its_last_minute_is_left_out_and_counted(judged):
-    """Seven moments of one hour; the others are judged with nine strikes each."""
-    assert judged.judged.left_out == len(hours.AHEAD)
+    """Seven moments of that hour, and the one that its minute would have ended at."""
+    moments = 7 * 24 * len(hours.AHEAD)
+    assert judged.judged.left_out == len(hours.AHEAD) + 1
     assert judged.judged.hours == 7 * 24 - 1
-    assert len(judged.judged.cases.event) == (7 * 24 - 1) * len(hours.AHEAD) * 9
+    assert len(judged.judged.cases.event) == (moments - judged.judged.left_out) * 9
 
 
 def test_nothing_after_the_moment_is_used(folder):
