@@ -1,6 +1,6 @@
 // The REST API. Every failure becomes an error whose message a person can read.
 
-import type { Chain, Dispute, Preview, Statistics, Switch, SwitchState } from "./wire";
+import type { Chain, DayCards, Dispute, Preview, Statistics, Switch, SwitchState } from "./wire";
 
 export class Refused extends Error {
   constructor(
@@ -70,5 +70,7 @@ export const api = {
     call("POST", "/api/settings", { account, strategy }),
   statistics: (account: string) =>
     call<Statistics>("GET", `/api/statistics?account=${encodeURIComponent(account)}`),
+  dayCards: (account: string) =>
+    call<DayCards>("GET", `/api/day_cards?account=${encodeURIComponent(account)}`),
   trace: (id: string) => call<Chain>("GET", `/api/trace/${encodeURIComponent(id)}`),
 };

@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { api } from "./api";
+import { Days } from "./days";
 import { desk } from "./desk";
 import { cents, clock, contracts, day, edge, percent, say, moneySign, sign, strike, usd } from "./format";
 import { isOver, useStore } from "./store";
@@ -176,7 +177,15 @@ function Figures(props: { account: string | null; count: number }) {
     if (props.account === null) return;
     api.statistics(props.account).then(setKnown, () => setKnown(null));
   }, [props.account, props.count]);
-  if (known === null || known.trades === 0) return <p class="empty">No figures yet.</p>;
+  const days = props.account !== null && <Days account={props.account} count={props.count} />;
+  if (known === null || known.trades === 0) {
+    return (
+      <>
+        <p class="empty">No figures yet.</p>
+        {days}
+      </>
+    );
+  }
   const isPaying = known.win_rate_e6 !== null && known.break_even_e6 !== null && known.win_rate_e6 > known.break_even_e6;
   const shown: [string, string, string][] = [
     ["Trades", String(known.trades), ""],
@@ -205,6 +214,7 @@ function Figures(props: { account: string | null; count: number }) {
         {known.calibration.map((part) => `${percent(part.predicted_e6, 0)} → ${percent(part.won_e6, 0)} (${part.trades})`).join(", ") || "no trade had a probability"}
         .
       </p>
+      {days}
     </>
   );
 }

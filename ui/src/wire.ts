@@ -264,6 +264,25 @@ export interface Chain {
   steps: ChainStep[];
 }
 
+export interface DayCard {
+  day_start_us: Known<number>;
+  figures: Omit<Statistics, "calibration">;
+  promised_edge_e4: Known<number>;
+  realised_e4: Known<number>;
+  slippage_e4: Known<number>;
+  brier_e6: Known<number>;
+  market_brier_e6: Known<number>;
+  compared: number;
+  watched_minutes: Known<number>;
+}
+
+export interface DayCards {
+  mode: string;
+  days: DayCard[];
+  total: DayCard;
+  shadow: Known<string>;
+}
+
 export interface Statistics {
   trades: number;
   wins: number;

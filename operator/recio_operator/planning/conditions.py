@@ -176,6 +176,13 @@ NO_MIRROR: Final = (
 )
 
 
+_ARMED: Final = "armed; this release holds no shadow result of the strategy"
+_UNARMED: Final = (
+    "spec.arming must be the account's name in mode prod; this release holds no shadow result of the "
+    "strategy: `recio up --shadow` runs the same document without money, `recio card` shows each day"
+)
+
+
 def no_environment(situation: Situation) -> Finding:
     """Return what is said of an account whose market plane the release does not run."""
     assert situation.config is not None
@@ -212,14 +219,19 @@ def _trading(situation: Situation) -> Finding:
         return unknown(_database(situation).reason)
     state = books.trading
     if state is Trading.ACTIVE:
-        return yes("Active")
+        return yes("Active", _ARMED if _is_prod(situation) else "")
     who = "; ".join(f"{row.source}: {row.reason}" for row in books.switches if row.state is state)
-    is_unarmed = situation.config is not None and (
-        situation.config.mode is Mode.PROD and situation.config.arming is None
-    )
-    if is_unarmed and state is Trading.REDUCE_ONLY:
-        return no("NotArmed", "spec.arming must be the account's name in mode prod")
+    if _is_prod(situation) and not _is_armed(situation) and state is Trading.REDUCE_ONLY:
+        return no("NotArmed", _UNARMED)
     return no(state.value, who)
+
+
+def _is_prod(situation: Situation) -> bool:
+    return situation.config is not None and situation.config.mode is Mode.PROD
+
+
+def _is_armed(situation: Situation) -> bool:
+    return situation.config is not None and situation.config.arming is not None
 
 
 def _reconciled(situation: Situation) -> Finding:

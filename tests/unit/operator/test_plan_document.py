@@ -180,11 +180,13 @@ def test_an_unarmed_prod_account_may_only_reduce():
     """Arming is the safety catch; the condition says how to set it."""
     world = running(mode="prod")
     assert world.reason("TradingEnabled") == ("True", "Active")
+    assert "no shadow result" in world.condition("TradingEnabled")["message"]
     del world.document["spec"]["arming"]
 
     world.settle()
 
     assert world.reason("TradingEnabled") == ("False", "NotArmed")
+    assert "recio up --shadow" in world.condition("TradingEnabled")["message"]
     assert world.document["status"]["trading"]["effective"] == "ReduceOnly"
 
 
