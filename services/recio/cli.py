@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "prove": "the same with your own account document, and one page about it",
     "model": "build models of probability from minutes, and judge them",
     "history": "load, look at and take out a history for research",
+    "backtest": "play an account document over recorded or made-up markets",
     "sweep": "try settings of an account document on a tape, judged honestly",
     "strategy": "try a strategy of your own in the closed process that live uses",
     "version": "show the versions in use",
