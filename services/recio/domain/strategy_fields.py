@@ -37,7 +37,7 @@ class CustomStrategy(Part, frozen=True, kw_only=True):
     """A strategy of one's own: a Python class in a ConfigMap."""
 
     config_map_ref: ConfigMapKeyRef
-    """Where the source of the strategy is."""
+    """Where the source of the strategy is; without it nothing is entered, and exits go on."""
 
     class_name: Annotated[
         str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -60,7 +60,9 @@ class AutoEntry(Part, frozen=True, kw_only=True):
     """Whether a market's side may be entered again after its trade is over; false: once an event."""
 
     min_probability_permille: Annotated[int, Meta(ge=500, le=999)] = 950
-    """The least probability, in thousandths, that the model gives the side to be bought."""
+    """The least probability, in thousandths, that the side to be bought has: by the model, or by a
+    strategy of one's own.
+    """
 
     min_net_edge_basis_points: Annotated[int, Meta(ge=-1000, le=1000)] = 25
     """The least expected gain of a $1 contract after the taker fee, in hundredths of a cent: 25 is
@@ -141,12 +143,14 @@ class Sizing(Part, frozen=True, kw_only=True):
     """How the number is found."""
 
     contracts: Annotated[int, Meta(ge=1, le=10_000)] = 1
-    """The number of contracts of Fixed, and the most of CappedKelly; risk.maxContractsPerOrder
-    limits both.
+    """The number of contracts of Fixed, and the most of CappedKelly and of a strategy of one's own;
+    risk.maxContractsPerOrder limits all of them.
     """
 
     kelly_permille: Annotated[int, Meta(ge=1, le=250)] = 100
-    """The fraction of the full Kelly stake that CappedKelly takes, in thousandths."""
+    """The fraction of the full Kelly stake that CappedKelly takes, in thousandths; strikes of one
+    event share it.
+    """
 
 
 class Strategy(Part, frozen=True, kw_only=True):
