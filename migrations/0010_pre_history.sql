@@ -96,9 +96,8 @@ CREATE TABLE market.history_markets (
     feed           smallint    NOT NULL,
     ticker         text        NOT NULL,
     result         text CHECK (result IN ('yes', 'no')),
-    PRIMARY KEY (feed, ticker, close_at)
+    PRIMARY KEY (feed, close_at, ticker)
 ) PARTITION BY RANGE (close_at);
-CREATE INDEX history_markets_close ON market.history_markets (feed, close_at);
 COMMENT ON TABLE market.history_markets IS
     'Markets of the exchange with strike and result; NULL is not known, and may be filled in later.';
 COMMENT ON COLUMN market.history_markets.value_usd_e6 IS 'What the market was settled on.';

@@ -72,9 +72,8 @@ def test_nothing_is_told_before_it_was_known(database_url):
     """A second at its end, a result when it was settled, a strike after the one before settled."""
     _, events = played(database_url)
     first = next(event for event in events if isinstance(event, PriceUpdate))
-    assert (
-        first.index_usd_e6 == 80_040_000_000 - (OPEN_S + 880 - first.at_us // 1_000_000 + 1) * 10**6
-    )
+    second = first.at_us // 1_000_000 - 1
+    assert first.index_usd_e6 == (80_000 + second - OPEN_S - 840) * 1_000_000
     settled = next(event for event in events if isinstance(event, Settled))
     assert (settled.at_us, settled.result) == ((OPEN_S + 930) * 1_000_000, "yes")
     known = [

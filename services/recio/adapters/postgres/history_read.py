@@ -319,7 +319,8 @@ _EXPORTS: Final = {
     f" FROM market.history_markets{_FEEDS} AND close_at >= %s AND close_at < %s"
     " AND result IS NOT NULL ORDER BY close_at, ticker",
 }
-_MICROS: Final = "(extract(epoch FROM {}) * 1000000)::bigint"
+_MICROS: Final = "(date_part('epoch', {}) * 1000000)::bigint"
+"""Exact: a double holds the seconds of our age to a quarter of a microsecond, and the cast rounds."""
 _STORED: Final = {
     "minutes": f"SELECT {_MICROS.format('at')}, open_usd_e6, high_usd_e6, low_usd_e6, close_usd_e6,"  # noqa: S608
     f" volume_e8 FROM market.history_minutes{_FEEDS} AND at > %s AND at <= %s ORDER BY at",

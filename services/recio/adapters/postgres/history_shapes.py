@@ -52,9 +52,9 @@ SHAPES: Final = {
         " SELECT count(*), min(close_at) FROM wrong",
         insert="INSERT INTO market.history_markets AS t (feed, close_at, ticker, strike_usd_e6,"
         " value_usd_e6, settled_at, result, import)"
-        " SELECT DISTINCT ON (feed, ticker, close_us) feed, timestamptz 'epoch' + s.close_us * interval '1 us', ticker, strike,"
+        " SELECT DISTINCT ON (feed, close_us, ticker) feed, timestamptz 'epoch' + s.close_us * interval '1 us', ticker, strike,"
         " value, timestamptz 'epoch' + s.settled_us * interval '1 us', result, %s FROM history_stage_markets s"
-        " ON CONFLICT (feed, ticker, close_at) DO UPDATE SET"
+        " ON CONFLICT (feed, close_at, ticker) DO UPDATE SET"
         " strike_usd_e6 = coalesce(t.strike_usd_e6, excluded.strike_usd_e6),"
         " value_usd_e6 = coalesce(t.value_usd_e6, excluded.value_usd_e6),"
         " settled_at = coalesce(t.settled_at, excluded.settled_at),"
