@@ -31,6 +31,7 @@ ENVIRONMENTS = (
     EnvironmentSpec(name="demo", mode=Mode.DEMO),
 )
 PAGE_PASSWORD = "page-secret"
+TURNS_S = 60
 _numbers = count(1)
 
 
@@ -126,12 +127,12 @@ def test_several_at_once_take_turns(server):
     def one():
         done.append(prepared(server, name))
 
-    threads = [threading.Thread(target=one) for _ in range(4)]
+    threads = [threading.Thread(target=one, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
-    assert len(done) == 4
+        thread.join(TURNS_S)
+    assert len(done) == 4, f"{4 - len(done)} of 4 failed or still wait after {TURNS_S} s each"
     assert sorted(len(made.migrations) > 0 for made, _ in done) == [False, False, False, True]
     assert sum(made.is_user_new for made, _ in done) == 1
 
@@ -245,6 +246,7 @@ def check(server, name, tmp_path, *words, login="recio_db_poller", password="pol
         },
         capture_output=True,
         text=True,
+        timeout=120,
         check=False,
     )
 

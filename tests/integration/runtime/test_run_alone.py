@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 
 START_S = 120.0
-STOP_S = 60
+STOP_S = 90
 
 
 def free_port():
@@ -27,11 +28,14 @@ def free_port():
 
 
 class Pod:
-    """One `recio run` process with variables of its own; ``log``: where it writes, else a pipe."""
+    """One `recio run` process with variables of its own; ``log``: where it writes.
+
+    It writes to a file in any case: nobody reads a pipe before the end, and a full one stops it.
+    """
 
     def __init__(self, *services, port=0, log=None, **variables):
         self.port = port or free_port()
-        self._log = log.open("w") if log else None
+        self.log = log.open("w+") if log else tempfile.TemporaryFile("w+")  # noqa: SIM115
         values = {f"RECIO_{name.upper()}": value for name, value in variables.items()}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "recio", "run", *services],
@@ -43,8 +47,8 @@ class Pod:
                 "RECIO_HTTP_PORT": str(self.port),
                 **values,
             },
-            stderr=self._log or subprocess.PIPE,
-            text=True,
+            stdin=subprocess.DEVNULL,
+            stderr=self.log,
         )
 
     def ask(self, path):
@@ -64,8 +68,10 @@ class Pod:
             found = self.ask("/readyz")
             if found is not None and found[0] == status and word in json.dumps(found[1]):
                 return found[1]
-            assert self.process.poll() is None, self.process.communicate()[1]
-            assert time.monotonic() < deadline, found
+            assert self.process.poll() is None, self._told()
+            assert time.monotonic() < deadline, (
+                f"no {status} {word!r} within {START_S:g} s: {found}"
+            )
             time.sleep(0.05)
 
     def stop(self):
@@ -73,14 +79,19 @@ class Pod:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            _, log = self.process.communicate(timeout=STOP_S)
+            self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise
-        finally:
-            if self._log is not None:
-                self._log.close()
-        return self.process.returncode, log
+            self.process.wait(STOP_S)
+            raise AssertionError(f"not ended {STOP_S} s after SIGTERM:\n{self._told()}") from None
+        told = self._told()
+        self.log.close()
+        return self.process.returncode, told
+
+    def _told(self):
+        self.log.flush()
+        self.log.seek(0)
+        return self.log.read()
 
 
 @pytest.fixture
@@ -96,9 +107,9 @@ def pod(database_url, redis_url):
 
     yield start
     for one in made:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.communicate()
+        one.process.kill()
+        if not one.log.closed:
+            one.stop()
 
 
 def test_the_exchange_begins_market_time_and_goes_on_after_a_restart(pod, database_url):
@@ -132,6 +143,7 @@ def test_a_missing_setting_is_one_clear_line(database_url):
         env={"PATH": os.defpath, "RECIO_DATABASE_URL": database_url},
         capture_output=True,
         text=True,
+        timeout=60,
         check=False,
     )
     assert done.returncode != 0
