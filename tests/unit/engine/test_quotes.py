@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recio.engine.quotes import EventQuotes
 from recio.domain.book import OrderBook
+from recio.engine.quotes import EventQuotes
 
 NOW = 1_780_000_000_000_000
 LEAST, FULL = 100_000, 1_000_000
