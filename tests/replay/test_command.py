@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -13,14 +14,22 @@ import msgspec
 import pytest
 
 from recio import cli
-from recio.domain.account_config import AccountConfig
+from recio.domain.account_config import AccountConfig, Model
 from recio.domain.errors import InvalidValue
 from recio.domain.intents import Intent
 from recio.engine import export, records
 from recio.engine.export import Artefact, Decided, Frame, Kept, Opening
-from recio.engine.journal import Batch, EntryStarted, Packer, decoded_events, opened, sealed
+from recio.engine.journal import (
+    Batch,
+    EntryStarted,
+    Packer,
+    SnapshotStarted,
+    decoded_events,
+    opened,
+    sealed,
+)
 from recio.engine.records import Record
-from recio.engine.replay import ENTRY
+from recio.engine.replay import ENTRY, snapshot_fold
 from recio.engine.replaying import COORDINATOR, ENTRIES, Replaying, Report
 from recio.engine.what_if import ALSO_MADE, NOT_MADE, WhatIf, changed, setting
 
@@ -168,7 +177,10 @@ def test_a_session_whose_beginning_is_gone_is_a_hole_and_no_failure(frames):
 
     entries = host(report, ENTRIES)
     assert report.is_equal
-    assert entries.holes[0].reason == "the first 1 batches are not here"
+    assert entries.holes[0].reason in {
+        "the first 1 batches are not here",
+        "no journal of this time is here",
+    }
     assert entries.in_holes > 0
 
 
@@ -375,3 +387,47 @@ def test_settings_reach_the_whole_document():
     assert config.strategy.auto_entry.enabled is True
     assert config.strategy.model.value == "Fingerprints"
     assert config.strategy.auto_entry.min_net_edge_basis_points == -5
+
+
+def is_of(frame: Frame, name: str) -> bool:
+    """Whether a frame is a batch of a host."""
+    return isinstance(frame, Kept) and frame.batch.host == name
+
+
+def test_a_reference_that_nobody_can_resolve_is_a_hole(frames):
+    """Without the coordinator's journal nothing is claimed of what was decided on its snapshots."""
+    report = replayed(frame for frame in frames if not is_of(frame, COORDINATOR))
+
+    entries = host(report, ENTRIES)
+    assert "the coordinator's journal does not make snapshot" in entries.holes[0].reason
+    assert entries.in_holes > 100
+    assert entries.differences == entries.damage == ()
+
+
+def test_a_snapshot_that_comes_out_otherwise_is_told(frames):
+    """Its generation and both checksums; the host's decisions on it are not judged."""
+    previous: dict[object, bytes] = {}
+    decoder = snapshot_fold({}).decoder
+
+    def other(frame: Frame) -> Frame:
+        if not is_of(frame, COORDINATOR):
+            return frame
+        batch, packer = frame.batch, Packer()
+        raw = zlib.decompress(batch.body)
+        while raw:
+            end = 4 + int.from_bytes(raw[:4], "big")
+            event, raw = decoder.decode(raw[4:end]), raw[end:]
+            if isinstance(event, SnapshotStarted):
+                event = msgspec.structs.replace(event, model=Model.VOLATILITY)
+            packer.add(event)
+        batch = msgspec.structs.replace(batch, body=packer.body())
+        batch = sealed(batch, previous.get(batch.session, b""))
+        previous[batch.session] = batch.digest
+        return Kept(batch)
+
+    report = replayed(map(other, frames))
+
+    entries = host(report, ENTRIES)
+    assert re.search(r"snapshot \d+ of KXBTCD-\S+ at \S+ comes out otherwise", entries.damage[0])
+    assert entries.differences == ()
+    assert not report.is_equal

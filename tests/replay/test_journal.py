@@ -42,6 +42,19 @@ def events(sessions: list[list[Batch]], fold: Fold) -> Iterator[object]:
     return chain.from_iterable(journal.decoded(batches, fold.decoder) for batches in sessions)
 
 
+def resolved(sessions: dict[str, list[list[Batch]]], host: str, fold: Fold) -> Iterator[object]:
+    """Yield everything that a host noted, with the snapshots that its references name."""
+    maker = coordinator_fold()
+    made = replay.replay(maker, events(sessions[COORDINATOR], maker)).commands
+    by_generation = {one.generation: one for one in made}
+    for event in events(sessions[host], fold):
+        if isinstance(event, journal.Seen):
+            assert journal.seen(by_generation[event.generation]) == event
+            yield by_generation[event.generation]
+        elif not isinstance(event, journal.Late):
+            yield event
+
+
 def coordinator_fold() -> Fold:
     """The snapshot fold with every artefact of the product."""
     artefacts = [data.fingerprints_bytes(name) for name in data.fingerprint_names()]
@@ -89,7 +102,7 @@ def run(stepped_url: str) -> Run:
 )
 def test_replayed_decisions_are_the_stored_ones(run: Run, host: str, fold: Fold, kind: str) -> None:
     """Every intent and every record, with not a byte's difference and nothing left out."""
-    again = replay.replay(fold, events(run.sessions[host], fold))
+    again = replay.replay(fold, resolved(run.sessions, host, fold))
 
     intents, made = replay.made(again.commands)
     assert again.holes == ()
@@ -111,23 +124,31 @@ def test_the_run_entered(run: Run) -> None:
 
 
 def test_replayed_snapshots_are_those_that_entries_were_decided_on(run: Run) -> None:
-    """From prices and books to the picture, and from the picture on: one chain."""
+    """From prices and books to the picture, and from the picture on: one chain.
+
+    What was noted whole at the end of a run is the coordinator's, too.
+    """
     fold = coordinator_fold()
     again = replay.replay(fold, events(run.sessions[COORDINATOR], fold))
 
     by_generation = {one.generation: one for one in again.commands}
-    seen = [one for one in events(run.sessions[ENTRIES], ENTRY) if isinstance(one, Snapshot)]
+    noted = list(events(run.sessions[ENTRIES], ENTRY))
+    seen = [one for one in noted if isinstance(one, journal.Seen)]
+    whole = [one.snapshot for one in noted if isinstance(one, journal.Late)]
+    whole += [one for one in noted if isinstance(one, Snapshot)]
     assert len(seen) > 100
+    assert len(whole) < len(seen)
     assert again.holes == ()
+    assert all(journal.seen(by_generation[one.generation]) == one for one in seen)
     assert all(
         msgspec.msgpack.encode(by_generation[one.generation]) == msgspec.msgpack.encode(one)
-        for one in seen
+        for one in whole
     )
 
 
 def test_another_decision_is_told(run: Run) -> None:
     """A stored intent that replay makes otherwise, and one that it does not make."""
-    again = replay.replay(ENTRY, events(run.sessions[ENTRIES], ENTRY))
+    again = replay.replay(ENTRY, resolved(run.sessions, ENTRIES, ENTRY))
     stored = run.stored[records.ENTRY]
     one = next(iter(stored.intents.values()))
     dearer = msgspec.structs.replace(one, limit_price_e4=one.limit_price_e4 + 1)
@@ -168,7 +189,8 @@ def test_missing_last_batches_look_like_a_crash(run: Run) -> None:
     """Replay does not claim to know what was decided after them."""
     first, second = run.sessions[ENTRIES]
 
-    again = replay.replay(ENTRY, events([first[:-1], second], ENTRY))
+    cut = {**run.sessions, ENTRIES: [first[:-1], second]}
+    again = replay.replay(ENTRY, resolved(cut, ENTRIES, ENTRY))
 
     assert [hole.reason for hole in again.holes] == ["the session before has no end"]
     assert differences(again, run.stored[records.ENTRY]) == []

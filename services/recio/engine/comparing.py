@@ -71,6 +71,13 @@ class Comparison:
         else:
             self._judge(again, one)
 
+    def oldest_us(self, *, before_us: int | None) -> int | None:
+        """Return when the oldest stored one without counterpart was made, if before that time."""
+        found = (
+            one.at_us for one in self._stored.values() if before_us is None or one.at_us < before_us
+        )
+        return min(found, default=None)
+
     def finish(self, holes: Sequence[tuple[int, int | None]], failed: frozenset[UUID]) -> None:
         """Judge what has no counterpart.
 

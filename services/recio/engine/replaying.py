@@ -112,7 +112,8 @@ class Run:
         self.sessions = self.events = self.made = 0
         self.damage: list[str] = []
         self.codes: Counter[str] = Counter()
-        self.newest_us = 0
+        self.begun_us: int | None = None
+        self.before: Hole | None = None
         self._session: UUID | None = None
         self._opener: Opener | None = None
 
@@ -141,7 +142,10 @@ class Run:
     def finish(self) -> None:
         """Judge what has no counterpart."""
         self.replay.end()
-        spans = [(hole.since_us, hole.until_us) for hole in self.replay.holes]
+        oldest_us = self.comparison.oldest_us(before_us=self.begun_us)
+        if oldest_us is not None:
+            self.before = Hole(oldest_us, self.begun_us, "no journal of this time is here")
+        spans = [(hole.since_us, hole.until_us) for hole in self._holes()]
         self.comparison.finish(spans, frozenset(self.replay.failed))
 
     def report(self) -> HostReport:
@@ -159,10 +163,13 @@ class Run:
             unwritten=compared.unwritten,
             failed=compared.failed,
             differences=tuple(compared.differences),
-            holes=tuple(self.replay.holes),
+            holes=tuple(self._holes()),
             damage=tuple(self.damage),
             codes=tuple(self.codes),
         )
+
+    def _holes(self) -> list[Hole]:
+        return [*([] if self.before is None else [self.before]), *self.replay.holes]
 
     def _sort(self, events: Iterable[Any]) -> None:
         for event in events:
@@ -197,8 +204,8 @@ class Replaying:
         self._watcher = watcher
         self._start = start
         self._environments: dict[str, str] = {}
-        self._prints: dict[str, Fingerprints] = {}
-        self._models: dict[str, VolatilityModel] = {}
+        self.fingerprints: dict[str, Fingerprints] = {}
+        self.models: dict[str, VolatilityModel] = {}
         self._pictures: dict[str, dict[int, Snapshot]] = {}
         self._newest: Counter[str] = Counter()
         self._is_last = False
@@ -236,9 +243,9 @@ class Replaying:
 
     def _learn(self, artefact: Artefact) -> None:
         if artefact.kind == "fingerprints":
-            self._prints[artefact.sha256] = Fingerprints(artefact.body)
+            self.fingerprints[artefact.sha256] = Fingerprints(artefact.body)
         elif artefact.kind == "volatility":
-            self._models[artefact.sha256] = VolatilityModel(artefact.body)
+            self.models[artefact.sha256] = VolatilityModel(artefact.body)
 
     def _open(self, batch: Batch) -> None:
         if batch.host not in HOSTS:
@@ -257,7 +264,7 @@ class Replaying:
 
     def _fold(self, host: str) -> Fold:
         if host == COORDINATOR:
-            return snapshot_fold(self._prints, self._models)
+            return snapshot_fold(self.fingerprints, self.models)
         return ENTRY if host == ENTRIES else STOP
 
     def _compare(self, decided: Decided) -> None:
@@ -327,8 +334,9 @@ class Replaying:
             run.replay.lose(event.since_us, event.reason)
             return
         run.events += 1
-        if isinstance(event, _STARTED) and event.code:
-            run.codes[event.code] += 1
+        if isinstance(event, _STARTED):
+            run.begun_us = event.at_us if run.begun_us is None else run.begun_us
+            run.codes.update([event.code] if event.code else [])
         if self._watcher is not None:
             self._watcher.before(run, event)
         try:

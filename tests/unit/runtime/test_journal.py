@@ -58,7 +58,7 @@ class Store:
                 first_at_us=round(first_at.timestamp() * 1_000_000), count=count, format=kind,
                 digest=digest, body=body,
             )
-            for owner, host, session, seq, first_at, count, kind, digest, body in self.rows
+            for owner, host, session, seq, first_at, count, kind, digest, body, *_ in self.rows
         ]  # fmt: skip
         return list(chain.decoded(batches, DECODER))
 

@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from recio.domain.units import as_datetime, time_us
 from recio.engine.journal import Batch
 from recio.ports import Transaction
 
 _INSERT: Final = (
-    "INSERT INTO {table} ({owner}, host, session, seq, first_at, count, format, digest, body) "
+    "INSERT INTO trading.journal "
+    "(account, host, session, seq, first_at, count, format, digest, body) "
     "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+_INSERT_MARKET: Final = (
+    "INSERT INTO market.journal "
+    "(environment, host, session, seq, first_at, count, format, digest, body, made_from, made_to) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 )
 _READ: Final = (
     "SELECT {owner}, host, session, seq, first_at, count, format, digest, body FROM {table} "
@@ -22,24 +30,52 @@ MARKET: Final = {"table": "market.journal", "owner": "environment"}
 TRADING: Final = {"table": "trading.journal", "owner": "account"}
 
 
-async def append(tx: Transaction, batches: Sequence[Batch], *, is_account: bool) -> None:
-    """Append batches; one that stands there already, as after a lost commit, is no second row."""
+class Made(msgspec.Struct, frozen=True):
+    """Which snapshots a batch makes again: generations above ``after`` up to ``upto``."""
+
+    after: int
+    upto: int
+
+
+async def append(tx: Transaction, batches: Sequence[Batch]) -> None:
+    """Append an account's batches; one that stands there already is no second row."""
+    await tx.execute_many(_INSERT, [_row(batch) for batch in batches])
+
+
+async def append_market(tx: Transaction, batches: Sequence[tuple[Batch, Made | None]]) -> None:
+    """Append an environment's batches, with what each makes again."""
     await tx.execute_many(
-        _INSERT.format_map(TRADING if is_account else MARKET),
+        _INSERT_MARKET,
         [
-            (
-                batch.owner,
-                batch.host,
-                batch.session,
-                batch.seq,
-                as_datetime(batch.first_at_us),
-                batch.count,
-                batch.format,
-                batch.digest,
-                batch.body,
-            )
-            for batch in batches
+            (*_row(batch), *((None, None) if made is None else (made.after, made.upto)))
+            for batch, made in batches
         ],
+    )
+
+
+async def made(tx: Transaction, environment: str, *, since_us: int, generation: int) -> list[Made]:
+    """Return what the written batches since then make, from a generation on."""
+    found = await tx.fetch(
+        "SELECT made_from, made_to FROM market.journal "
+        "WHERE environment = %s AND first_at >= %s AND made_to >= %s AND made_to > made_from",
+        environment,
+        as_datetime(max(since_us, 0)),
+        generation,
+    )
+    return [Made(int(after), int(upto)) for after, upto in found]
+
+
+def _row(batch: Batch) -> tuple[object, ...]:
+    return (
+        batch.owner,
+        batch.host,
+        batch.session,
+        batch.seq,
+        as_datetime(batch.first_at_us),
+        batch.count,
+        batch.format,
+        batch.digest,
+        batch.body,
     )
 
 

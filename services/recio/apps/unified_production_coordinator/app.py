@@ -103,7 +103,7 @@ class Coordinator:
             open_interval_us=SECOND_US // settings.snapshots_per_second,
             early_interval_us=settings.early_seconds * SECOND_US,
         )
-        self._journal = Journal(context)
+        self._journal = Journal(context, generation=lambda: self.state.generation)
         self._newest: dict[str, Snapshot] = {}
         self._unwritten: dict[str, Snapshot] = {}
         self._order = asyncio.Lock()
