@@ -3,8 +3,7 @@
 **Looking ahead.** The tape is played whole, then again and again so that it ends early. What was on
 the tape and what was decided before the cut must be the same to the byte: a difference means that
 the future was used, by the tape's maker, the strategy, the model or the run. A tape's maker is only
-caught where the tape can be opened so that its source itself ends at the cut; the guard says whether
-it could. A cut proves nothing about other times.
+caught where the source itself ends at the cut (``opener``); the findings say whether it did. A cut proves nothing about other times.
 
 **Stability.** The same seed twice must be the same bytes, here and in another process under another
 hash seed. How much the profit moves with the latency of orders and with the tape's seed is shown, so
@@ -30,10 +29,13 @@ from recio.research.cutting import CutTape
 from recio.research.report import words
 from recio.research.result import Nowhere, Result, Sink, TradeLine
 from recio.research.running import Digest, Job, Worker, packed
+from recio.research.tapes.opening import open_tape
 from recio.research.tapes.tape import Coverage, Tape
 
 CUTS: Final = 4
 LATENCIES_MS: Final = (50, 300, 1000)
+_HOURS: Final = "packaged-hours"
+_STEPS_US: Final = {"minutes": 3_600_000_000, _HOURS: 86_400_000_000}
 OTHER_HASH_SEED: Final = "4242"
 _DECIDED: Final = (
     "number", "market_ticker", "side", "decided_us", "wanted_qty_e2", "p_e6", "market_p_e6", "ask_e4",
@@ -50,6 +52,10 @@ class MakeTape(Protocol):
         ...
 
 
+Align = Callable[[int, int], int | None]
+"""Of a tape's first time and another, the last time before it at which its source can end, or None."""
+
+
 class Play(Protocol):
     """Runs a backtest; ``backtest.run`` is one."""
 
@@ -64,6 +70,8 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     """One early end of the tape. ``difference`` is empty if the past stayed as it was."""
 
     until_us: int
+    is_source_cut: bool
+    """Whether the tape's source ended there too, so that its maker was judged."""
     events: int
     decisions: int
     trades: int
@@ -82,7 +90,6 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """What the guards saw. None: not tried."""
 
     cuts: tuple[Cut, ...]
-    is_source_cut: bool
     is_repeatable: bool
     is_same_elsewhere: bool | None
     spread: tuple[Moved, ...]
@@ -99,7 +106,7 @@ def check(
     make_tape: MakeTape,
     *,
     cuts_us: Sequence[int] | None = None,
-    is_source_cut: bool = False,
+    align: Align | None = None,
     elsewhere: Job | None = None,
     other_seeds: Mapping[int, MakeTape] | None = None,
     latencies_ms: Sequence[int] = LATENCIES_MS,
@@ -114,7 +121,7 @@ def check(
         config: the account.
         make_tape: opens the tape anew.
         cuts_us: where to end it; without, at equal parts of its length.
-        is_source_cut: whether ``make_tape`` ends the tape's source too; said in the findings.
+        align: gives the times at which ``make_tape`` ends the tape's source too.
         elsewhere: the same run as a job, to be played in another process.
         other_seeds: openers of the same tape drawn with other seeds.
         latencies_ms: other latencies to try.
@@ -136,13 +143,14 @@ def check(
     whole = _Trace(make_tape(None))
     whole.result = go(whole, whole)
     cuts = []
-    for until_us in _cuts(whole) if cuts_us is None else cuts_us:
+    for until_us in _aligned(_cuts(whole) if cuts_us is None else cuts_us, whole, align):
         say(f"ending at {time_text(until_us)}")
-        cuts.append(_judged(whole, CutTape(make_tape(until_us), until_us), until_us, go))
+        is_source_cut = align is not None and align(whole.event_us[0], until_us) == until_us
+        tape = CutTape(make_tape(until_us if is_source_cut else None), until_us)
+        cuts.append(_judged(whole, tape, until_us, go, is_source_cut=is_source_cut))
     say("the same once more")
     return Findings(
         cuts=tuple(cuts),
-        is_source_cut=is_source_cut,
         is_repeatable=_digest(make_tape(None), go) == whole.digest(),
         is_same_elsewhere=_elsewhere(elsewhere, whole.digest(), say),
         spread=(
@@ -150,6 +158,36 @@ def check(
             *_spread(make_tape, other_seeds or {}, latencies_ms, go, say),
         ),
     )
+
+
+def opener(spec: str, *, seed: int = 1) -> tuple[MakeTape, Align | None]:
+    """Return what opens a tape so that its source ends early, and the times at which it can.
+
+    Minutes can end at any full hour, packaged hours after any full day; recordings cannot.
+    """
+    kind, _, options = spec.partition("?")
+    kind = kind.partition(":")[0]
+    step_us = _STEPS_US.get(kind)
+
+    def align(first_us: int, until_us: int) -> int | None:
+        assert step_us is not None
+        ended_us = first_us + (until_us - first_us) // step_us * step_us
+        return ended_us if ended_us > first_us else None
+
+    def make(until_us: int | None) -> Tape:
+        if until_us is None or step_us is None:
+            return open_tape(spec, seed=seed)
+        others = [
+            one for one in options.split("&") if one and not one.startswith(("until=", "days="))
+        ]
+        if kind == _HOURS:
+            first_us = next(iter(open_tape(spec, seed=seed).events())).at_us
+            end = f"days={(until_us - first_us) // step_us}"
+        else:
+            end = f"until={time_text(until_us).replace(' ', 'T')}"
+        return open_tape(f"{spec.partition('?')[0]}?{'&'.join([*others, end])}", seed=seed)
+
+    return make, None if step_us is None else align
 
 
 _Go = Callable[..., Result]
@@ -217,7 +255,14 @@ def _cuts(whole: _Trace) -> list[int]:
     return [first + (last - first) * at // (CUTS + 1) for at in range(1, CUTS + 1)]
 
 
-def _judged(whole: _Trace, tape: Tape, until_us: int, go: _Go) -> Cut:
+def _aligned(cuts_us: Sequence[int], whole: _Trace, align: Align | None) -> list[int]:
+    if align is None:
+        return list(cuts_us)
+    first_us = whole.event_us[0] if whole.event_us else 0
+    return sorted({align(first_us, until_us) or until_us for until_us in cuts_us})
+
+
+def _judged(whole: _Trace, tape: Tape, until_us: int, go: _Go, *, is_source_cut: bool) -> Cut:
     early = _Trace(tape)
     early.result = go(early, early)
     assert whole.result is not None
@@ -225,6 +270,7 @@ def _judged(whole: _Trace, tape: Tape, until_us: int, go: _Go) -> Cut:
     trades = _decided(whole.result.trades, until_us)
     return Cut(
         until_us=until_us,
+        is_source_cut=is_source_cut,
         events=_before(whole.event_us, until_us),
         decisions=kept,
         trades=len(trades),
@@ -318,8 +364,8 @@ def lines(findings: Findings) -> list[str]:
             f"  tape ends {time_text(cut.until_us)}: {cut.events:,} events, {cut.decisions:,} "
             f"decisions, {cut.trades:,} trades before: {said}"
         )
-    if not findings.is_source_cut:
-        made.append("  the tape's own maker was not judged: its source cannot be ended early")
+    if not any(cut.is_source_cut for cut in findings.cuts):
+        made.append("  the tape's own maker was not judged: its source was not ended early")
     made.append(f"  played again: {'the same bytes' if findings.is_repeatable else 'DIFFERENT'}")
     if findings.is_same_elsewhere is not None:
         said = "the same bytes" if findings.is_same_elsewhere else "DIFFERENT"

@@ -64,6 +64,7 @@ _COLUMNS: Final = 480
 _TABLE_ROWS: Final = 60
 _LABELLED_BARS: Final = 12
 _X_LABELS: Final = 12
+_ROOM_FOR_A_VALUE: Final = 46
 _HATCH: Final = (
     '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" '
     'patternTransform="rotate(45)"><rect width="6" height="6" class="dn"/>'
@@ -171,10 +172,9 @@ def heat_map(
         top = 22 + at * row_px
         drawn += _text(_LEFT - 6, top + row_px / 2 + 4, name, anchor="end")
         for column, value in enumerate(row):
-            share = None if value is None else value / most
             where = f"{name} {columns[column]}: {number_text(value)}"
             box = (_LEFT + column * cell_px, top, cell_px - 2, row_px - 2)
-            drawn += _cell(box, share, where, is_signed=is_signed)
+            drawn += _cell(box, value, where, most=most, is_signed=is_signed)
     drawn += _column_names(columns, cell_px)
     about = (
         f"{len(known)} cells from {number_text(min(known))} to {number_text(max(known))}; "
@@ -363,24 +363,39 @@ def _column_names(columns: Sequence[str], cell_px: float) -> str:
 
 
 def _cell(
-    box: tuple[float, float, float, float], share: float | None, where: str, *, is_signed: bool
+    box: tuple[float, float, float, float],
+    value: float | None,
+    where: str,
+    *,
+    most: float,
+    is_signed: bool,
 ) -> str:
     left, top, width, height = box
     place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"'
-    if share is None:
+    if value is None:
         return f'<rect class="none" {place}/>'
-    kind = ("up" if share >= 0 else "dn") if is_signed else "b0"
+    share = abs(value) / most
+    kind = ("up" if value >= 0 else "dn") if is_signed else "b0"
     drawn = (
-        f'<rect class="{kind}" fill-opacity="{0.12 + 0.88 * abs(share):.2f}" {place}>'
+        f'<rect class="{kind}" fill-opacity="{0.12 + 0.88 * share:.2f}" {place}>'
         f"<title>{escaped(where)}</title></rect>"
     )
-    if is_signed and share:
-        sign = "+" if share > 0 else MINUS
+    told = _cell_text(value, width, is_signed=is_signed)
+    if told:
         drawn += (
             f'<text class="v" pointer-events="none" x="{left + width / 2:.1f}" '
-            f'y="{top + height / 2 + 4:.1f}" text-anchor="middle">{sign}</text>'
+            f'y="{top + height / 2 + 4:.1f}" text-anchor="middle">{told}</text>'
         )
     return drawn
+
+
+def _cell_text(value: float, width: float, *, is_signed: bool) -> str:
+    """Return the value where there is room for it, else its sign."""
+    if width > _ROOM_FOR_A_VALUE:
+        return number_text(value)
+    if not is_signed or not value:
+        return ""
+    return "+" if value > 0 else MINUS
 
 
 def _reliability_point(one: Bin, x: Axis, y: Axis, most: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 from recio.domain.account_config import parse_account
 from recio.domain.messages import PriceUpdate
 from recio.research import backtest
-from recio.research.bias import as_json, check, lines
+from recio.research.bias import as_json, check, lines, opener
 from recio.research.cutting import CutTape
 from recio.research.running import Job
 from recio.research.tapes.opening import open_tape
@@ -67,8 +67,43 @@ def test_real_books_do_not_look_ahead_either():
     )
     assert found.cuts[0].events > 1000
     assert found.is_clean, lines(found)
-    assert not found.is_source_cut
     assert "own maker was not judged" in "\n".join(lines(found))
+
+
+def _any_second(first_us, until_us):
+    assert until_us > first_us
+    return until_us - until_us % SECOND_US
+
+
+def test_the_maker_of_made_up_hours_does_not_look_ahead():
+    """Rule: a tape whose source ends a day earlier has the same events until then."""
+    make, align = opener("packaged-hours?days=3&from=2024-07-02T13:00")
+    first_us = first_us_of(make)
+    day_us = 24 * HOUR_US
+    assert align(first_us, first_us + day_us * 5 // 2) == first_us + 2 * day_us
+    assert align(first_us, first_us + day_us // 2) is None
+    until_us = first_us + day_us
+    early, whole = CutTape(make(until_us), until_us), CutTape(make(None), until_us)
+    assert make(until_us).name != make(None).name
+    count = 0
+    for one, other in zip(early.events(), whole.events(), strict=True):
+        assert one == other
+        count += 1
+    assert count > 10_000
+
+
+def test_minutes_end_at_full_hours_and_recordings_do_not():
+    """Rule: what cannot be cut at its source is said to be so."""
+    _, align = opener("minutes:somewhere?from=2024-01-01")
+    assert align(0, HOUR_US * 3 // 2) == HOUR_US
+    make, align = opener("packaged")
+    assert align is None
+    assert make(5).name == make(None).name
+
+
+def first_us_of(make):
+    """Return when a tape begins."""
+    return first_us(make(None))
 
 
 class Leaking(CutTape):
@@ -94,7 +129,7 @@ def test_a_tape_that_leaks_the_future_is_found():
         end_us = first_us(tape) + HOUR_US
         return Leaking(tape, min(end_us, until_us or end_us))
 
-    found = check(parse_account(document()), make, is_source_cut=True, latencies_ms=())
+    found = check(parse_account(document()), make, align=_any_second, latencies_ms=())
     assert not found.is_clean
     assert all("event of the tape" in cut.difference for cut in found.cuts)
     assert lines(found)[0] == "bias: FOUND"

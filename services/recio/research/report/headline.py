@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from recio.research.report import words
 from recio.research.report.aggregates import (
     Fall,
     Sums,
@@ -121,19 +122,19 @@ def _verdict(total: Sums, interval: Interval | None, luck: float | None) -> tupl
         return False, (
             f"It lost money after fees, and not by bad luck alone: over {_events(total)} the whole "
             "95 % interval of the expectancy is below zero, and fair bets at the same prices end "
-            f"better in {luck:.0%} of cases."
+            f"better in {words.share(luck, 0)} of cases."
         )
     if interval.low > 0 and luck < SELDOM:
         return True, (
             f"There is evidence of an edge on this tape: over {_events(total)} the 95 % interval of "
             f"the expectancy is above zero, and fair bets at the same prices earn as much in only "
-            f"{luck:.1%} of cases. It is one tape and one choice of settings."
+            f"{words.share(luck)} of cases. It is one tape and one choice of settings."
         )
     pnl = total.pnl_usd_e6
     did = "earned money" if pnl > 0 else "lost money" if pnl < 0 else "earned nothing"
     return False, (
         f"No evidence of an edge: it {did} after fees, and over {_events(total)} that is within "
-        f"chance. Fair bets at the same prices end at least as well in {luck:.0%} of cases."
+        f"chance. Fair bets at the same prices end at least as well in {words.share(luck, 0)} of cases."
     )
 
 

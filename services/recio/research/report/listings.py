@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from recio.engine import explaining
+from recio.engine.funnel import OF_ACCOUNT, OF_EVENT, OF_STRIKE
 from recio.research.axes import NOT_KNOWN, time_text
 from recio.research.drawing import paragraph, table
 from recio.research.pages import escaped
@@ -16,71 +18,59 @@ from recio.research.result import Result, TradeLine
 
 LISTED_TRADES: Final = 1000
 _SHOWN_HOLES: Final = 20
-_GATES_IN_WORDS: Final = {
-    "": "a wish was made",
-    "disabled": "automatic entries are off",
-    "not_open": "the market was not open",
-    "too_early": "too early in the hour",
-    "too_late": "too near to the close",
-    "no_index": "no price was known",
-    "price_stale": "the price was too old",
-    "spike_pause": "paused by a burst of momentum",
-    "book_stale": "the order book was too old",
-    "volume": "too few contracts were traded before",
-    "no_ask": "nobody offered",
-    "price_band": "the price is outside the allowed band",
-    "probability": "the probability is below the least asked for",
-    "edge": "the edge after the fee is too small",
-    "live_trade": "a trade of this market was open",
-    "entered_before": "it was entered before in this event",
-    "attempt_pending": "an attempt was under way",
-    "cooldown": "in the cool-down after an attempt",
-    "size": "the size came to nothing",
-    "max_open_trades": "as many trades were open as allowed",
-    "event_contracts": "the event's contracts were used up",
-    "total_contracts": "the account's contracts were used up",
-    "event_cost": "the event's cost limit was reached",
-    "total_cost": "the account's cost limit was reached",
-    "not_proposed": "the strategy did not propose it",
-}
 
 
 def funnel(result: Result) -> str:
     """Return at which rule looks, strikes and wishes ended."""
-    looks = _counted(result.gates)
     made = paragraph(
-        f"{result.decisions:,} decisions on {result.snapshots:,} snapshots. A strike is looked at "
-        "many times; “closest” counts each strike once, by the rule that its best look failed."
+        f"{result.decisions:,} decisions on {result.snapshots:,} snapshots. Rules are tried in this "
+        "order; each row tells how many ended there and how many went on. A strike is looked at many "
+        "times; “closest” counts each strike once, by the rule that its best look failed."
     )
-    made += "<h3>Closest, each strike once</h3>" + table(
-        ["rule", "what it says", "strikes", "share"], _counted(result.closest)
-    )
-    made += "<h3>All looks</h3>" + table(["rule", "what it says", "looks", "share"], looks)
+    made += "<h3>Closest, each strike once</h3>" + _steps(result.closest, "strikes")
+    looks, events = {}, {}
+    for gate, count in result.gates.items():
+        place, _, name = gate.rpartition(":")
+        (events if place else looks)[name] = count
+    made += "<h3>All looks at a strike</h3>" + _steps(looks, "looks")
+    if events:
+        rows = [(gate, gate_in_words(gate), events[gate]) for gate in sorted(events, key=_order)]
+        made += "<h3>Looks that a rule of the whole event ended</h3>"
+        made += table(["rule", "what it says", "looks"], rows)
     if result.refusals:
         refused = sorted(result.refusals.items(), key=lambda one: -one[1])
         made += "<h3>Wishes that the risk gate refused</h3>" + table(["reason", "wishes"], refused)
     return made
 
 
-def _counted(counts: Mapping[str, int]) -> list[tuple[str, str, int, str]]:
-    whole = sum(counts.values())
-    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    return [
-        (gate or "passed", gate_in_words(gate), count, words.share(count / whole))
-        for gate, count in ordered
-        if count
-    ]
+def _steps(counts: Mapping[str, int], what: str) -> str:
+    whole = left = sum(counts.values())
+    rows: list[tuple[str, str, int | str, str, int | str]] = []
+    for gate in sorted(counts, key=_order):
+        if gate:
+            left -= counts[gate]
+            share = words.share(counts[gate] / whole)
+            rows.append((gate, gate_in_words(gate), counts[gate], share, left))
+    passed = counts.get("", 0)
+    rows.append(("passed", gate_in_words(""), passed, words.share(passed / max(whole, 1)), ""))
+    return table(["rule", "what it says", f"{what} that ended here", "share", "went on"], rows)
+
+
+_ORDER: Final = {gate: at for at, gate in enumerate((*OF_EVENT, *OF_STRIKE, *OF_ACCOUNT), 1)}
+
+
+def _order(gate: str) -> tuple[int, str]:
+    """Return where a rule stands; reasons of the data come before all others, the wish last."""
+    return (_ORDER.get(gate, 0) if gate else len(_ORDER) + 1, gate)
 
 
 def gate_in_words(gate: str) -> str:
     """Return what a gate means for a reader.
 
-    >>> gate_in_words("event:too_early"), gate_in_words("switch_halt")
-    ('whole event: too early in the hour', 'switch halt')
+    >>> gate_in_words("too_early"), gate_in_words("")
+    ('the entry window has not begun', 'a wish was made')
     """
-    place, _, name = gate.rpartition(":")
-    text = _GATES_IN_WORDS.get(name, name.replace("_", " "))
-    return f"whole event: {text}" if place else text
+    return explaining.words(gate) if gate else "a wish was made"
 
 
 def trade_list(trades: Sequence[TradeLine], *, decisions: str) -> str:

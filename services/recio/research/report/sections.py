@@ -76,7 +76,7 @@ def _quality_tiles(result: Result, head: Headline) -> list[tuple[str, str, str]]
     coverage = result.coverage
     period = words.span(max(coverage.last_us - coverage.first_us, 0))
     fall = head.fall
-    luck = NOT_KNOWN if head.luck is None else f"{head.luck:.0%}"
+    luck = words.share(head.luck, 0)
     return [
         ("Trades", f"{head.sums.trades:,}", f"in {head.sums.events:,} events"),
         ("Fair bets do as well", luck, "how often luck alone earns this at the prices paid"),
@@ -134,8 +134,8 @@ def _market_in_words(found: AgainstMarket) -> str:
 
 def equity(result: Result) -> str:
     """Return equity and how far it is below its peak."""
-    points = [(float(at.at_us), at.equity_usd_e6 / _USD_E6) for at in result.equity]
-    below = [(float(at), usd_e6 / _USD_E6) for at, usd_e6 in aggregates.drawdown(result.equity)]
+    points = _steps([(at.at_us, at.equity_usd_e6) for at in result.equity])
+    below = _steps(aggregates.drawdown(result.equity))
     return paragraph(
         "Open positions count at what they cost, so equity moves when they end."
     ) + charts(
@@ -156,6 +156,16 @@ def equity(result: Result) -> str:
             ),
         ]
     )
+
+
+def _steps(values: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
+    """Return dollars that stay until they change: a slope between two changes did not happen."""
+    made: list[tuple[float, float]] = []
+    for at_us, usd_e6 in values:
+        if made:
+            made.append((float(at_us), made[-1][1]))
+        made.append((float(at_us), usd_e6 / _USD_E6))
+    return made
 
 
 def calendar(trades: Sequence[TradeLine]) -> str:

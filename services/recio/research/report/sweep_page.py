@@ -7,7 +7,7 @@ sweep.json     the judgement
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -111,12 +111,12 @@ def verdict(tried: Sequence[Tried], judgement: Judgement) -> str:
     if not judgement.events:
         return "No setting made a trade with a known result, so there is nothing to choose from."
     said = (
-        f"The best of {len(tried)} settings on the whole tape, {name_of(best.settings)}, earned "
+        f"The best of {len(tried)} settings on the whole tape, {name_of(best.settings)}, came to "
         f"{words.dollars(best.pnl_usd_e6)} after fees in {best.trades} trades. "
     )
     if judgement.folds:
         said += (
-            f"Chosen only from what came before, settings earned "
+            f"Chosen only from what came before, settings came to "
             f"{words.dollars(judgement.forward_usd_e6)} in {judgement.forward_trades} trades on the "
             "later parts. "
         )
@@ -156,14 +156,18 @@ def figures(tried: Sequence[Tried], judgement: Judgement) -> list[tuple[str, str
             words.dollars(best.pnl_usd_e6),
             f"{best.trades} trades; {profitable} of {len(tried)} settings earned something",
         ),
-        ("Deflated Sharpe ratio", _p(judgement.deflated), "chance that the best has any skill"),
-        ("Reality check", _p(judgement.reality_p), "how often luck makes a best as good"),
-        ("Permutation", _p(judgement.permutation_p), "how often equal settings part as far"),
+        (
+            "Deflated Sharpe ratio",
+            words.share(judgement.deflated),
+            "chance that the best has any skill",
+        ),
+        ("Reality check", words.share(judgement.reality_p), "how often luck makes a best as good"),
+        (
+            "Permutation",
+            words.share(judgement.permutation_p),
+            "how often equal settings part as far",
+        ),
     ]
-
-
-def _p(value: float | None) -> str:
-    return NOT_KNOWN if value is None else f"{value:.1%}"
 
 
 def _forward(tried: Sequence[Tried], judgement: Judgement) -> str:
@@ -240,10 +244,17 @@ def _listed(tried: Sequence[Tried], judgement: Judgement) -> str:
         f"The best {_LISTED} of {len(tried)}; all are in cells.csv." if len(tried) > _LISTED else ""
     )
     headers = [
-        "", *tried[0].settings, "trades", "events", "won", "fees", "profit", "per contract",
+        "", *_short(tried[0].settings), "trades", "events", "won", "fees", "profit", "per contract",
         "no result",
     ]  # fmt: skip
     return (paragraph(said) if said else "") + table(headers, rows)
+
+
+def _short(paths: Iterable[str]) -> list[str]:
+    """Return the last parts of paths where they tell them apart."""
+    given = list(paths)
+    ends = [path.rpartition(".")[2] for path in given]
+    return ends if len(set(ends)) == len(ends) else given
 
 
 def _tried_row(one: Tried, *, is_best: bool) -> tuple[Value, ...]:
@@ -268,16 +279,16 @@ def _luck(judgement: Judgement) -> str:
             f"The best setting's Sharpe ratio is {sharpe} for an event (not annualised), over "
             f"{judgement.events} events that any setting traded. Deflated for the number of "
             "settings and for the shape of its results, the chance that the true ratio is above "
-            f"zero is {_p(judgement.deflated)} (Bailey and Lopez de Prado 2014). Small wins with "
+            f"zero is {words.share(judgement.deflated)} (Bailey and Lopez de Prado 2014). Small wins with "
             "rare large losses make it look better than it is until such a loss has happened."
         )
         + paragraph(
             "Reality check (White 2000): if no setting earned anything on average, the best of "
-            f"them would still do as well in {_p(judgement.reality_p)} of cases."
+            f"them would still do as well in {words.share(judgement.reality_p)} of cases."
         )
         + paragraph(
             "Permutation: if the settings did not differ, one would lead the others by as much "
-            f"in {_p(judgement.permutation_p)} of cases. Settings that all trade the same give "
+            f"in {words.share(judgement.permutation_p)} of cases. Settings that all trade the same give "
             "100 %: then the choice among them is arbitrary."
         )
     )
