@@ -13,18 +13,19 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from recio.domain.account_config import parse_account
 from recio.domain.errors import InvalidValue
 from recio.research.axes import time_text
 from recio.research.backtest import LATENCY_MS
-from recio.research.grid import GridAxis, cells, parse_axis
+from recio.research.grid import GridAxis, GridCell, cells, parse_axis, value_text
 from recio.research.report import words
 from recio.research.report.sweep_page import lines, write_sweep
+from recio.research.running import own_strategy
 from recio.research.sweep import Asked, Progress, sweep
 from recio.research.tapes.opening import SPECS, open_tape
-from recio.research.walking import BY, judge
+from recio.research.walking import BY, Tried, judge
 from recio.runtime.local.documents import read_document
 
 EXAMPLES: Final = f"""tapes:
@@ -63,22 +64,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency-ms", type=int, default=LATENCY_MS, metavar="MS", help=f"({LATENCY_MS})"
     )
+    parser.add_argument(
+        "--strategy-file", type=Path, metavar="FILE", help="the code of a strategy of your own"
+    )
     parser.add_argument("--again", action="store_true", help="play what is finished once more")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the grid and write the page."""
-    if arguments.folds < 1 or (arguments.jobs is not None and arguments.jobs < 1):
-        raise InvalidValue("expected --folds and --jobs from 1")
-    if arguments.latency_ms < 0:
-        raise InvalidValue(f"expected --latency-ms from 0, received {arguments.latency_ms}")
-    document = read_document(arguments.file)
-    account = parse_account(document)
-    axes = [parse_axis(text) for text in arguments.grid]
-    wanted = cells(document, axes)
-    # Opened here already, so that a tape that is not there is told before anything starts.
-    open_tape(arguments.tape, seed=arguments.seed)
-    asked = Asked(tape=arguments.tape, seed=arguments.seed, latency_ms=arguments.latency_ms)
+    document, axes, wanted = _asked_for(arguments)
+    asked = Asked(
+        tape=arguments.tape,
+        seed=arguments.seed,
+        latency_ms=arguments.latency_ms,
+        strategy_file=str(arguments.strategy_file or ""),
+    )
     with Bar() as bar:
         tried = sweep(
             wanted,
@@ -90,10 +90,40 @@ def run(arguments: argparse.Namespace) -> int:
             warn=_say,
         )
     judgement = judge(tried, folds=arguments.folds, by=arguments.by, seed=arguments.seed)
+    about = {"account": parse_account(document).name, **_about(arguments, axes, tried)}
+    write_sweep(arguments.out, tried, judgement, axes, about)
+    print("\n".join(lines(tried, judgement)))
+    print(f"\nthe page: {arguments.out / 'sweep.html'}")
+    return 0
+
+
+def _asked_for(
+    arguments: argparse.Namespace,
+) -> tuple[dict[str, Any], list[GridAxis], list[GridCell]]:
+    """Return the document, the axes and the cells; everything wrong is told before a run starts."""
+    if arguments.folds < 1 or (arguments.jobs is not None and arguments.jobs < 1):
+        raise InvalidValue("expected --folds and --jobs from 1")
+    if arguments.latency_ms < 0:
+        raise InvalidValue(f"expected --latency-ms from 0, received {arguments.latency_ms}")
+    document = read_document(arguments.file)
+    parse_account(document)
+    axes = [parse_axis(text) for text in arguments.grid]
+    wanted = cells(document, axes)
+    open_tape(arguments.tape, seed=arguments.seed)
+    for cell in wanted:
+        with own_strategy(parse_account(cell.document), arguments.strategy_file):
+            pass
+    return document, axes, wanted
+
+
+def _about(
+    arguments: argparse.Namespace, axes: list[GridAxis], tried: list[Tried]
+) -> dict[str, str]:
     coverage = tried[0].found.coverage
-    about = {
-        "account": account.name,
-        **_grid_in_words(axes),
+    made = {axis.path: ", ".join(map(value_text, axis.values)) for axis in axes}
+    if arguments.strategy_file is not None:
+        made["strategy"] = str(arguments.strategy_file)
+    return made | {
         "tape": arguments.tape,
         "from": f"{time_text(coverage.first_us)} UTC",
         "to": f"{time_text(coverage.last_us)} UTC",
@@ -104,14 +134,6 @@ def run(arguments: argparse.Namespace) -> int:
         "latency of an order": f"{arguments.latency_ms} ms",
         "processor time": f"{sum(one.found.cpu_seconds for one in tried):,.0f} s",
     }
-    write_sweep(arguments.out, tried, judgement, axes, about)
-    print("\n".join(lines(tried, judgement)))
-    print(f"\nthe page: {arguments.out / 'sweep.html'}")
-    return 0
-
-
-def _grid_in_words(axes: list[GridAxis]) -> dict[str, str]:
-    return {axis.path: ", ".join(map(str, axis.values)) for axis in axes}
 
 
 class Bar:

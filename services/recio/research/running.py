@@ -16,20 +16,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from recio.domain.account_config import parse_account
-from recio.domain.errors import Broken, RecioError
+from recio.domain.account_config import AccountConfig, StrategyName, parse_account
+from recio.domain.errors import Broken, InvalidValue, RecioError
 from recio.engine.records import Record
 from recio.research import backtest
 from recio.research.cutting import CutTape
 from recio.research.result import Result
 from recio.research.tapes.opening import open_tape
 from recio.research.tapes.tape import Coverage, Tape
+from recio.runtime.sandbox.client import Sandbox
 
 TELL_SECONDS: Final = 1.0
 
@@ -43,6 +45,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     latency_ms: int = backtest.LATENCY_MS
     until_us: int | None = None
+    strategy_file: str = ""
+    """The code of a strategy of one's own; needed exactly if the document names one."""
 
 
 class EventLine(msgspec.Struct, frozen=True, array_like=True):
@@ -116,17 +120,39 @@ def play(job: Job, *, tell: Callable[[int], None] | None = None) -> Found:
     tape: Tape = open_tape(job.tape, seed=job.seed)
     if job.until_us is not None:
         tape = CutTape(tape, job.until_us)
-    sink = Digest()
-    result = backtest.run(
-        parse_account(job.document),
-        tape,
-        sink=sink,
-        seed=job.seed,
-        latency_ms=job.latency_ms,
-        document=job.document,
-        progress=tell,
-    )
+    config, sink = parse_account(job.document), Digest()
+    file = Path(job.strategy_file) if job.strategy_file else None
+    with own_strategy(config, file) as sandbox:
+        result = backtest.run(
+            config,
+            tape,
+            sink=sink,
+            seed=job.seed,
+            latency_ms=job.latency_ms,
+            document=job.document,
+            answer=None if sandbox is None else sandbox.answer,
+            progress=tell,
+        )
     return found_of(job.name, result, sink.of(result))
+
+
+def own_strategy(
+    config: AccountConfig, file: Path | None
+) -> AbstractContextManager[Sandbox | None]:
+    """Return a trader's own strategy in its process, or nothing for the built-in one.
+
+    Raises:
+        InvalidValue: one is named and its file is not, or the other way round.
+    """
+    custom = config.strategy.custom if config.strategy.name is StrategyName.CUSTOM else None
+    if custom is not None and file is not None:
+        return Sandbox(file, custom.class_name, custom.parameters)
+    if custom is None and file is None:
+        return nullcontext()
+    raise InvalidValue(
+        f"expected --strategy-file exactly if strategy.name is Custom, received "
+        f"{config.strategy.name.value} and {file or 'no file'}"
+    )
 
 
 def found_of(name: str, result: Result, digest: str) -> Found:

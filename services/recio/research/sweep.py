@@ -1,7 +1,7 @@
 """Plays every cell of a grid over several processes; a cell that is finished is never played again.
 
 Each finished cell is one file under ``cells/``, named by a checksum of everything that decides its
-outcome: document, tape, seed, latency, and the code itself. A tape's own files are taken by their
+outcome: document, tape, seed, latency, the strategy's file, and our code. A tape's own files are taken by their
 names: who changes them says ``--again``. A file that cannot be read is played anew and told.
 An interruption leaves what is done.
 """
@@ -32,6 +32,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     tape: str
     seed: int
     latency_ms: int
+    strategy_file: str = ""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 def key_of(cell: GridCell, asked: Asked) -> str:
     """Return the checksum of everything that decides a cell's outcome."""
-    packed = msgspec.json.encode((cell.document, asked, code_checksum()), order="deterministic")
+    own = Path(asked.strategy_file).read_bytes() if asked.strategy_file else b""
+    decisive = (cell.document, asked, own, code_checksum())
+    packed = msgspec.json.encode(decisive, order="deterministic")
     return hashlib.blake2b(packed, digest_size=12).hexdigest()
 
 

@@ -2,6 +2,11 @@
 
 import csv
 import json
+import os
+import select
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -12,10 +17,10 @@ from tests.unit.research.test_walking import tried
 from recio.cli import main
 from recio.cli_sweep import bar_line
 from recio.domain.errors import InvalidValue
-from recio.research.grid import parse_axis
+from recio.research.grid import cells, parse_axis
 from recio.research.report.sweep_page import sweep_page, verdict, write_sweep
 from recio.research.running import Job, Worker, play
-from recio.research.sweep import Progress, read_found
+from recio.research.sweep import Asked, Progress, key_of, read_found
 from recio.research.walking import judge
 from recio.runtime.local.documents import read_document
 
@@ -70,6 +75,59 @@ def test_a_sweep_is_kept_and_not_played_again(account, tmp_path, capsys):
     assert "<h2>Walking forward</h2>" in (out / "sweep.html").read_text()
 
 
+def test_an_interruption_leaves_what_is_done(account, tmp_path):
+    """Rule: Ctrl-C ends the workers and keeps the finished cells; the next run takes them up."""
+    words = ["sweep", "-f", str(account), "--tape", "packaged", "--jobs", "1", "--out"]
+    words += [str(tmp_path / "out"), "--grid", f"{EDGE}=-1000,-500,0,100,500,1000"]
+    command = [sys.executable, "-m", "recio", *words]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        folder = tmp_path / "out" / "cells"
+        while running.poll() is None and not list(folder.glob("*.json")):
+            select.select((), (), (), 0.02)
+        # As a terminal does: the whole group, the workers too.
+        os.killpg(running.pid, signal.SIGINT)
+        told = running.communicate()[1]
+    assert running.returncode == 130
+    assert "Traceback" not in told
+    done = len(list(folder.glob("*.json")))
+    assert 0 < done < 6
+    assert [each.suffix for each in folder.iterdir()] == [".json"] * done
+
+
+OWN = """
+class Mine:
+    def __init__(self, parameters):
+        self.least = int(parameters["least"])
+
+    def propose(self, view):
+        return []
+"""
+
+
+def test_a_strategy_of_ones_own_is_swept_by_its_parameters(account, tmp_path, capsys):
+    """Rule: its file is needed, read into the key of each cell, and its parameters make a grid."""
+    document = yaml.safe_load(account.read_text())
+    document["spec"]["strategy"] |= {
+        "name": "Custom",
+        "custom": {"configMapRef": {"name": "a", "key": "b"}, "className": "Mine"},
+    }
+    account.write_text(yaml.safe_dump(document))
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    grid = ["--grid", "strategy.custom.parameters.least='1','2'", "--out", str(tmp_path / "out")]
+    base = ["sweep", "-f", str(account), "--tape", "packaged", *grid]
+    assert main(base) == 1
+    assert "exactly if strategy.name" in capsys.readouterr().err
+    assert main([*base, "--strategy-file", str(file)]) == 0
+    file.write_text(OWN + "# another")
+    keys = {path.stem for path in (tmp_path / "out" / "cells").iterdir()}
+    wanted = cells(document, [parse_axis("strategy.custom.parameters.least='1','2'")])
+    asked = Asked(tape="packaged", seed=1, latency_ms=150, strategy_file=str(file))
+    assert not keys & {key_of(cell, asked) for cell in wanted}
+
+
 def test_what_cannot_be_tried_is_refused_before_anything_is_played(account, tmp_path, capsys):
     """Rule: wrong fields, values, tapes and numbers are told in one line; nothing is written."""
     out = tmp_path / "out"
@@ -78,6 +136,10 @@ def test_what_cannot_be_tried_is_refused_before_anything_is_played(account, tmp_
         (["packaged", "--grid", "strategy.autoEntry.minEdge=1"], "did you mean strategy.autoEntry"),
         (["packaged", "--grid", f"{EDGE}=5000"], "refused"),
         (["nothing", "--grid", f"{EDGE}=1"], "expected a tape of"),
+        (
+            ["packaged", "--grid", f"{EDGE}=1", "--strategy-file", "x.py"],
+            "exactly if strategy.name",
+        ),
         (["packaged", "--grid", f"{EDGE}=1", "--folds", "0"], "--folds"),
         (["packaged", "--grid", f"{EDGE}=1", "--latency-ms", "-1"], "--latency-ms"),
     ]:
