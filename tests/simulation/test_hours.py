@@ -5,11 +5,15 @@ Hundreds of seeds are played by ``make simulate``; here a few, so that a change 
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import closing
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from recio.domain.errors import Broken
 from recio.simulation import catalogue
 from recio.simulation.campaign import Tally, Worker, command_for, read_results, shrink
 from recio.simulation.plan import ACCOUNTS, Enter, Leave, Plan, Strike, make_plan
@@ -64,6 +68,22 @@ def test_the_same_seed_is_the_same_hour(worker):
 
     assert first.outcome.digest
     assert first == second
+
+
+def test_a_worker_that_is_told_to_end_takes_its_server_along():
+    """SIGTERM: neither its PostgreSQL nor its directory stays behind."""
+    with closing(Worker()) as ended:
+        ended.play(make_plan(3, ()))
+        pid = ended.pid
+        servers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        directories = {Path(f"/proc/{server}/cwd").readlink() for server in servers}
+        os.kill(pid, signal.SIGTERM)
+        with pytest.raises(Broken, match="ended with status 143"):
+            ended.play(make_plan(3, ()))
+
+    assert servers
+    assert not [server for server in servers if Path(f"/proc/{server}").exists()]
+    assert not [directory for directory in directories if directory.exists()]
 
 
 def test_a_plan_has_what_an_hour_needs():

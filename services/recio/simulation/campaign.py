@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +28,9 @@ from recio.simulation.worker import Reply
 
 _decoder: Final = msgspec.json.Decoder(Reply)
 _encoder: Final = msgspec.json.Encoder()
+ANSWER_S: Final = 600.0
+"""A plan takes a second or two; what has not come by then never comes."""
+STOP_S: Final = 60.0
 _COUNTED: Final = (
     "intents", "orders", "fills", "settlements", "commits", "requests", "steps",
 )  # fmt: skip
@@ -46,6 +49,11 @@ class Worker:
         )
         self._is_ready = False
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def play(self, plan: Plan) -> Reply:
         """Play a plan.
 
@@ -59,14 +67,16 @@ class Worker:
         """Begin to play a plan; ``receive`` gives its reply.
 
         Raises:
-            Broken: the worker did not start.
+            Broken: the worker did not start, or ended.
         """
         if not self._is_ready and self._line() != b"ready":
             raise Broken("a worker did not start: see its message above")
         self._is_ready = True
         assert self._process.stdin is not None
-        self._process.stdin.write(_encoder.encode(plan) + b"\n")
-        self._process.stdin.flush()
+        # One that has ended says so when its answer is wanted.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(_encoder.encode(plan) + b"\n")
+            self._process.stdin.flush()
 
     def receive(self) -> Reply:
         """Return the reply to the plan that was sent.
@@ -83,6 +93,9 @@ class Worker:
 
     def _line(self) -> bytes:
         assert self._process.stdout is not None
+        if not select.select([self], (), (), ANSWER_S)[0]:
+            self._process.terminate()
+            raise Broken(f"a worker has not answered for {ANSWER_S:g} s and was ended")
         line = self._process.stdout.readline()
         if not line:
             raise Broken(f"a worker ended with status {self._process.wait()}")
@@ -91,8 +104,13 @@ class Worker:
     def close(self) -> None:
         """End it; its database goes with it."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.terminate()
+            self._process.wait(STOP_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ QUICK: Final = (
 """The database need not survive anything, and nothing may happen in it by itself."""
 DATABASE: Final = "simulation"
 VACUUM_EVERY: Final = 50
+ENDED: Final = 128 + signal.SIGTERM
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +75,9 @@ def _urls(server: EmbeddedPostgres) -> Callable[[str], str]:
 
 
 def main() -> int:
-    """Play plans from standard input until it ends."""
+    """Play plans from standard input until it ends, or until told to end by SIGTERM."""
+    # By itself SIGTERM ends a process on the spot: its PostgreSQL would be nobody's.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))
     logging.disable(logging.CRITICAL)
     encoder, decoder = msgspec.json.Encoder(), msgspec.json.Decoder(Plan)
     with theatre() as made:
