@@ -83,7 +83,7 @@ class Pooler:
     def stop(self):
         """End it: since 1.23 its polite ways wait for the clients."""
         self._process.kill()
-        self._process.wait()
+        self._process.wait(START_S)
 
     def url(self, database, login):
         """Return the address of a login through it."""

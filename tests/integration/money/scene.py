@@ -44,6 +44,7 @@ START_US = CLOSE_US - 10 * MINUTE_US
 WALL_START_US = 1_795_000_000_000_000
 DOLLAR = 1_000_000
 FEE = 26_900
+LOCK_S = 60.0
 """The taker fee of ten contracts at 96 cents."""
 
 _NAMESPACE = UUID(int=0x5EC10)
@@ -434,6 +435,17 @@ class Scene:
         """Read as the owner."""
         async with self.owner.transaction() as tx:
             return await tx.fetch(sql, *parameters)
+
+    async def until_it_waits(self, work: asyncio.Future[Any]) -> None:
+        """Wait until work of the account's services waits for a lock that somebody else holds."""
+        async with asyncio.timeout(LOCK_S):
+            while not await self.rows(
+                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND application_name = %s",
+                self.account,
+            ):
+                assert not work.done(), f"it did not wait: {work}"
+                await asyncio.sleep(0)
 
     async def one(self, sql: str, *parameters: object) -> tuple[Any, ...]:
         """Read one row as the owner."""

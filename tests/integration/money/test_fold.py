@@ -296,12 +296,7 @@ def test_a_fill_waits_while_its_trade_is_folded(scene, runner):
         async with scene.database.transaction() as tx:
             await trades.lock_trade(tx, trade_id)
             booking = asyncio.create_task(scene.book_fill(told))
-            while not await scene.rows(
-                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                "AND application_name = %s",
-                scene.account,
-            ):
-                await asyncio.sleep(0)
+            await scene.until_it_waits(booking)
             is_waiting = not booking.done()
         return is_waiting, await booking
 

@@ -355,12 +355,7 @@ def test_waiting_for_the_lock_makes_a_wish_late(scene, runner):
         async with scene.owner.transaction() as tx:
             await gate.lock_account(tx, scene.account)
             waiting = asyncio.create_task(scene.decide())
-            while not await scene.rows(
-                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                "AND application_name = %s",
-                scene.account,
-            ):
-                await asyncio.sleep(0)
+            await scene.until_it_waits(waiting)
             scene.clock.pass_time(7)
         await waiting
         return await scene.one(
