@@ -10,11 +10,11 @@ from recio.domain.messages import PriceUpdate
 from recio.research import backtest
 from recio.research.bias import as_json, check, lines, opener
 from recio.research.cutting import CutTape
-from recio.research.running import Job
+from recio.research.running import Job, own_strategy
 from recio.research.tapes.opening import open_tape
 from recio.runtime.local.documents import read_document
 
-EXAMPLE = Path(__file__).parents[3] / "k8s" / "examples" / "paper-account.yaml"
+EXAMPLES = Path(__file__).parents[3] / "k8s" / "examples"
 HOUR_US = 3_600_000_000
 HOURS = "packaged-hours?days=1&from=2024-07-02T13:00"
 """Its first hour has entries on several strikes and a stop."""
@@ -23,7 +23,7 @@ SECOND_US = 1_000_000
 
 def document(model="Fingerprints", **entry):
     """Return the example account, entering easily, with a model."""
-    made = read_document(EXAMPLE)
+    made = read_document(EXAMPLES / "paper-account.yaml")
     strategy = made["spec"]["strategy"]
     strategy["model"] = model
     strategy["autoEntry"] |= {"minProbabilityPermille": 800, "minNetEdgeBasisPoints": -500} | entry
@@ -55,6 +55,32 @@ def test_our_own_strategies_do_not_look_ahead(model):
     assert found.cuts[-1].decisions > 100
     if model != "Blend":  # it seldom leaves the market's price far enough to trade in one hour
         assert found.spread[0].trades > 0, "nothing was traded, so little was judged"
+
+
+def test_the_example_of_a_strategy_of_ones_own_does_not_look_ahead():
+    """Rule: the same for the class that a trader copies, in its own process, and it answers alike."""
+    config = parse_account(read_document(EXAMPLES / "custom-account.yaml"))
+    asked = []
+
+    def play(config, tape, *, sink, seed, latency_ms):
+        with own_strategy(config, EXAMPLES / "steady" / "strategy.py") as sandbox:
+
+            def answer(ask):
+                told = sandbox.answer(ask)
+                asked.append(told.failure)
+                return told
+
+            return backtest.run(
+                config, tape, sink=sink, seed=seed, latency_ms=latency_ms, answer=answer
+            )
+
+    until_us = first_us(open_tape(HOURS)) + HOUR_US
+    found = check(
+        config, opened(), cuts_us=[until_us - 8 * 60 * SECOND_US], latencies_ms=(), play=play
+    )
+    assert found.is_clean, lines(found)
+    assert len(asked) > 100
+    assert set(asked) == {""}
 
 
 def test_real_books_do_not_look_ahead_either():
