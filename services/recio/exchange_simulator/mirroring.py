@@ -8,7 +8,7 @@ closed and is not paid. Times are market time.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from recio.domain import tickers
@@ -115,9 +115,10 @@ class Mirroring:
         self._log = log
         self._read_us: dict[str, int] = {}
         self._followed: set[str] = set()
-        self._status_us = 0
+        self._status_due_us = 0
         self._told: Mapping[str, str] = {}
-        self.problem = "the exchange's events have not been read yet"
+        self._problems: dict[str, str] = {}
+        self._is_read = False
 
     async def recover(self) -> None:
         """Restore our exchange, then read fees, status and the live events once.
@@ -153,21 +154,32 @@ class Mirroring:
 
     async def _look(self) -> None:
         now_us = self._clock.market_us()
-        try:
-            if now_us - self._status_us >= STATUS_US:
-                seen = await self._reads.status()
-                self._status_us = now_us
-                is_trading = seen.is_exchange_active and seen.is_trading_active
-                self._mirror.take_status(is_trading=is_trading, now_us=self._clock.market_us())
-            for event_ticker in self._due(now_us):
-                await self._read(event_ticker)
-            self.problem = ""
-        except Unavailable as error:
-            self.problem = f"the exchange cannot be read: {error}"
-            self._log.warning("%s", self.problem)
+        if now_us >= self._status_due_us:
+            await self._unless_away("status", self._read_status(now_us))
+        for event_ticker in self._due(now_us):
+            await self._unless_away(event_ticker, self._read(event_ticker))
+        self._is_read = True
         await self._follow_live()
         self._tell_refused()
         await self._commit()
+
+    async def _unless_away(self, name: str, reading: Awaitable[None]) -> None:
+        """Read something, or keep why it could not be read until it can."""
+        try:
+            await reading
+        except Unavailable as error:
+            if name not in self._problems:
+                self._log.warning("%s cannot be read: %s", name, error)
+            self._problems[name] = str(error)
+        else:
+            self._problems.pop(name, None)
+
+    async def _read_status(self, now_us: int) -> None:
+        self._status_due_us = now_us + HASTY_US
+        seen = await self._reads.status()
+        self._status_due_us = now_us + STATUS_US
+        is_trading = seen.is_exchange_active and seen.is_trading_active
+        self._mirror.take_status(is_trading=is_trading, now_us=self._clock.market_us())
 
     def _due(self, now_us: int) -> list[str]:
         """Return the events to be read now: those of the calendar, and ours that are not paid."""
@@ -181,6 +193,8 @@ class Mirroring:
                     continue  # An hour without a name is not traded.
         known = set(names)
         self._read_us = {name: at for name, at in self._read_us.items() if name in known}
+        for name in self._problems.keys() - known - {"status"}:
+            del self._problems[name]
         return [
             name
             for name in names
@@ -234,6 +248,8 @@ class Mirroring:
 
     def reason(self) -> str:
         """Return what keeps the mirror from being one; nothing if all is well."""
-        if self.problem:
-            return self.problem
+        if not self._is_read:
+            return "the exchange's events have not been read yet"
+        for name, problem in self._problems.items():
+            return f"{name} cannot be read: {problem}"
         return "" if self._books.is_connected else "not connected to the exchange's books"
