@@ -35,6 +35,7 @@ NEAR: Final = 4.5
 _STEPS: Final = 256
 _FAR: Final = 8
 _REFRESH_S: Final = 4
+_MOST_PASSED: Final = 15
 _SIZES_S: Final = 48
 _SPREAD_S: Final = 10
 _OUTER: Final = (1_000, 9_000)
@@ -155,7 +156,10 @@ class MadeQuotes:
 
     def _refresh(self, second: int, first: int, last: int) -> None:
         """Draw anew what changes every few seconds, near the money only."""
-        self._drawn = second // _REFRESH_S
+        now = second // _REFRESH_S
+        # Outside of the entry window a minute passes between two looks; people traded all the while.
+        passed = min(now - self._drawn, _MOST_PASSED) if self._quotes else 1
+        self._drawn = now
         shared = self._errors.distance(second)
         digest, regime = self._digest, self._regime
         is_first = not self._quotes
@@ -163,7 +167,7 @@ class MadeQuotes:
             error = shared + self._own_size * self._own[place].at(second)
             self._shifts[place] = (error + _FAR) * _STEPS
             self._chances[place] = digest[(second // _SPREAD_S + 7 * place) & 255] & 31
-            traded = _VOLUME[digest[(self._drawn + 31 * place) & 255]]
+            traded = passed * _VOLUME[digest[(now + 31 * place) & 255]]
             self._volumes[place] += round(traded * regime.depth * regime.takers) * CONTRACT_E2
 
     def _quote(self, place: int, shape: tuple[int, int, int], at_us: int) -> MarketQuote:

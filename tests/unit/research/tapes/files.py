@@ -1,6 +1,7 @@
 """Small real files for the tests of tapes, and ways to spoil them."""
 
 import gzip
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -44,9 +45,14 @@ def jsonl(held):
     return [_line(frame) for frame in held]
 
 
-def recording(name="kxbtc15m_ws_2026-05-13T125943Z"):
+def recording():
     """Return the packaged recording as lines of JSON."""
-    return jsonl(frames.load(name))
+    return list(_recording())
+
+
+@cache
+def _recording():
+    return tuple(jsonl(frames.load("kxbtc15m_ws_2026-05-13T125943Z")))
 
 
 def _line(frame):
