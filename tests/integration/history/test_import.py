@@ -375,3 +375,14 @@ def test_a_damaged_parquet_file_is_refused_whole(tmp_path, database_url):
     path.write_bytes(b"PAR1" + b"\0" * 100)
     with pytest.raises(InvalidValue, match="no whole Parquet file"):
         taken(path, database_url, Options(symbol="BTC", source="b"))
+
+
+def test_a_login_that_may_not_is_told_who_may(database_url, history):
+    """And a database without the tables is told what to run."""
+    service = psycopg.conninfo.make_conninfo(database_url, user="recio_main_app")
+    with pytest.raises(Rejected, match="recio_main_app may not work as recio_research"):
+        HistoryStore(service).__enter__()
+    as_research = psycopg.conninfo.make_conninfo(database_url, user="recio_research")
+    with HistoryStore(as_research) as store:
+        assert store.feed("x", "BTC") == 1
+    assert history("show")[0] == 0

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 
 from recio.adapters.postgres.failures import DatabaseUnavailable, failure
 from recio.adapters.postgres.history_shapes import SHAPES, Shape
-from recio.domain.errors import Rejected
+from recio.domain.errors import RecioError, Rejected
 from recio.domain.units import as_datetime, time_us
 
 ROLE: Final = "recio_research"
@@ -341,10 +341,26 @@ def connected(dsn: str) -> psycopg.Connection[Any]:
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name="recio history",
         )
-        connection.execute(f"SET ROLE {ROLE}")
-        connection.execute(f"SET statement_timeout = {TIMEOUT_MS}")
-        connection.execute("SET timezone = 'UTC'")
+    try:
+        with translated():
+            _take_role(connection)
+            connection.execute(f"SET statement_timeout = {TIMEOUT_MS}")
+            connection.execute("SET timezone = 'UTC'")
+    except RecioError:
+        connection.close()
+        raise
     return connection
+
+
+def _take_role(connection: psycopg.Connection[Any]) -> None:
+    try:
+        connection.execute(f"SET ROLE {ROLE}")
+    except psycopg.errors.InvalidParameterValue as error:
+        raise Rejected("this database has no history yet: run `recio migrate` first") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Rejected(
+            f"{connection.info.user} may not work as {ROLE}: log in as it, or as the owner"
+        ) from error
 
 
 @contextmanager

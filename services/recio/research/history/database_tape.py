@@ -218,9 +218,6 @@ class _Reading:
     ) -> Iterator[Event]:
         strikes = {row[2]: row[3] for row in group}
         known_us = max(close_us - self._cadence_us + KNOWN_AFTER_US, open_us)
-        for ticker, strike in strikes.items():
-            if strike is not None:
-                self._closes.strike(ticker, strike)
         if self._series.has_ladder:
             event_ticker = tickers.parse_market(group[0][2]).event_ticker
             floors = sorted(strike for strike in strikes.values() if strike is not None)

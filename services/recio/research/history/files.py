@@ -176,7 +176,10 @@ def _columns(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
             f"{path} has no header line: add one such as ts,open,high,low,close,volume"
         )
     if len(set(names)) != len(names) or len(names) < 2:  # noqa: PLR2004
-        raise InvalidValue(f"expected a header of different names in {path}, received {names}")
+        raise InvalidValue(
+            f"expected a header of different names in {path.name}, such as "
+            f"ts,open,high,low,close,volume; received {', '.join(names)[:80] or 'one word'}"
+        )
     return names
 
 
