@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, Self
 
-from recio.domain.account_config import AccountConfig, StrategyName, parse_account
+from recio.domain.account_config import AccountConfig, parse_account
 from recio.domain.errors import InvalidValue
 from recio.research import bias
 from recio.research.axes import time_text
@@ -23,8 +23,10 @@ from recio.research.backtest import run as play
 from recio.research.report import words
 from recio.research.report.decision_file import DecisionFile
 from recio.research.report.writing import lines, write
+from recio.research.result import Result
 from recio.research.running import Job
 from recio.research.tapes.opening import SPECS, open_tape
+from recio.research.tapes.tape import Tape
 from recio.runtime.local.documents import read_document
 from recio.runtime.sandbox.client import Sandbox
 
@@ -57,7 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--latency-ms", type=int, default=LATENCY_MS, metavar="MS", help=f"({LATENCY_MS})"
     )
     parser.add_argument(
-        "--strategy-file", type=Path, metavar="FILE", help="the code of a strategy of your own"
+        "--strategy-file",
+        type=Path,
+        metavar="FILE",
+        help="the code of a strategy of your own (beside the document: CONFIGMAP/KEY)",
     )
     parser.add_argument("--parquet", action="store_true", help="the tables as Parquet too")
     parser.add_argument(
@@ -80,8 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     decisions = out / ("decisions.parquet" if arguments.parquet else "decisions.csv.gz")
+    file = _strategy_file(config, arguments.file, arguments.strategy_file)
     with (
-        _strategy(config, arguments.strategy_file) as sandbox,
+        _sandbox(config, file) as sandbox,
         DecisionFile(decisions, everything=arguments.all_decisions) as sink,
         _Progress() as progress,
     ):
@@ -97,24 +103,33 @@ def run(arguments: argparse.Namespace) -> int:
         )
     head = write(result, out, decisions=decisions, parquet=arguments.parquet)
     print("\n".join(lines(head, result)))
+    if sandbox is not None and sandbox.failures:
+        print(f"\nthe strategy failed {sandbox.failures} times: see strategy_failed in the funnel")
     print(f"\nthe page: {out / 'report.html'}")
     if not arguments.check_bias:
         return 0
-    return _check_bias(arguments, document, config)
+    return _check_bias(arguments, document, config, file)
 
 
-def _strategy(config: AccountConfig, file: Path | None) -> AbstractContextManager[Sandbox | None]:
-    """Return the trader's own strategy in its process, or nothing for the built-in one.
+def _strategy_file(config: AccountConfig, document: Path, given: Path | None) -> Path | None:
+    """Return the file of a strategy of one's own: the one given, or where `recio up` looks too.
 
     Raises:
-        InvalidValue: one is named and its file is not, or the other way round.
+        InvalidValue: a file for an account that runs the built-in strategy.
     """
-    is_custom = config.strategy.name is StrategyName.CUSTOM
-    if is_custom is (file is None):
-        raise InvalidValue(
-            f"expected --strategy-file exactly if strategy.name is Custom, received "
-            f"{config.strategy.name.value} and {file or 'no file'}"
-        )
+    custom = config.strategy.custom
+    if custom is None:
+        if given is not None:
+            raise InvalidValue(
+                f"expected --strategy-file only with strategy.name Custom, received "
+                f"{config.strategy.name.value} and {given}"
+            )
+        return None
+    where = custom.config_map_ref
+    return given or document.parent / where.name / where.key
+
+
+def _sandbox(config: AccountConfig, file: Path | None) -> AbstractContextManager[Sandbox | None]:
     custom = config.strategy.custom
     if file is None or custom is None:
         return nullcontext()
@@ -122,25 +137,30 @@ def _strategy(config: AccountConfig, file: Path | None) -> AbstractContextManage
 
 
 def _check_bias(
-    arguments: argparse.Namespace, document: dict[str, Any], config: AccountConfig
+    arguments: argparse.Namespace,
+    document: dict[str, Any],
+    config: AccountConfig,
+    file: Path | None,
 ) -> int:
-    if arguments.strategy_file is not None:
-        raise InvalidValue(
-            "--check-bias plays the built-in strategy; recio.runtime.sandbox tells of a strategy of "
-            "your own that does not answer twice the same"
-        )
-    spec, seed = arguments.tape, arguments.seed
-    is_synthetic = open_tape(spec, seed=seed).is_synthetic
-    others = (seed + 1, seed + 2) if is_synthetic else ()
+    spec, seed, latency_ms = arguments.tape, arguments.seed, arguments.latency_ms
+    make, align = bias.opener(spec, seed=seed)
+    others = (seed + 1, seed + 2) if open_tape(spec, seed=seed).is_synthetic else ()
+
+    def play_anew(config: AccountConfig, tape: Tape, **how: Any) -> Result:  # noqa: ANN401 (as play takes them)
+        with _sandbox(config, file) as sandbox:
+            answer = None if sandbox is None else sandbox.answer
+            return play(config, tape, answer=answer, **how)
+
+    job = Job(name="check", document=document, tape=spec, seed=seed, latency_ms=latency_ms)
     findings = bias.check(
         config,
-        lambda _until_us: open_tape(spec, seed=seed),
-        elsewhere=Job(
-            name="check", document=document, tape=spec, seed=seed, latency_ms=arguments.latency_ms
-        ),
-        other_seeds={one: (lambda _until_us, one=one: open_tape(spec, seed=one)) for one in others},
+        make,
+        align=align,
+        elsewhere=job if file is None else None,
+        other_seeds={one: bias.opener(spec, seed=one)[0] for one in others},
         seed=seed,
-        latency_ms=arguments.latency_ms,
+        latency_ms=latency_ms,
+        play=play_anew,
         tell=_say,
     )
     print("\n" + "\n".join(bias.lines(findings)))

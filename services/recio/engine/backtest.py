@@ -215,29 +215,30 @@ class Backtest:
             self._arrive()
             self._close_events()
             self._tell_tops()
-            self._picture(snapshot.Tick(self.now_us))
             if self.now_us >= self._heartbeat_us:
                 self._beat()
+            elif self.now_us >= (snapshot.next_due_us(self._pictures) or _NEVER):
+                self._picture(snapshot.Tick(self.now_us))
         self._due_us = due_us
 
     def _next_us(self) -> int:
-        held_back_us = snapshot.next_due_us(self._pictures)
-        return min(
-            self._heartbeat_us,
-            self._arrivals[0].at_us if self._arrivals else _NEVER,
-            self._closing[0][0] if self._closing else _NEVER,
-            _NEVER if held_back_us is None else held_back_us,
-            min(
-                (each.quotes.due_us() for each in self._live.values() if each.quotes.has_changes),
-                default=_NEVER,
-            ),
-        )
+        next_us = snapshot.next_due_us(self._pictures) or _NEVER
+        next_us = min(next_us, self._heartbeat_us)
+        for live in self._live.values():
+            if live.quotes.has_changes:
+                next_us = min(next_us, live.quotes.due_us())
+        if self._arrivals:
+            next_us = min(next_us, self._arrivals[0].at_us)
+        return min(next_us, self._closing[0][0]) if self._closing else next_us
 
     def _beat(self) -> None:
         """Once a second time passes for everybody, as live; more rarely where nothing can happen."""
+        self._picture(snapshot.Tick(self.now_us))
         dull = {ticker for ticker, live in self._live.items() if self._is_dull(live)}
         self._pictures.dull = dull
         every_us = QUIET_BEAT_US if len(dull) == len(self._live) else SECOND_US
+        if not self._live:
+            every_us = MINUTE_US
         self._heartbeat_us = self.now_us - self.now_us % every_us + every_us
         self._obey(entry.step(self._entries, entry.Tick(self.now_us))[1])
         if self.portfolio.holds_something:
