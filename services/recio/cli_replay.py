@@ -64,6 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--what-if", action="append", metavar="SETTING=VALUE", help="decide with another setting"
     )
+    parser.add_argument(
+        "--artefact", action="append", type=Path, metavar="FILE", default=[],
+        help="fingerprints or a volatility model of your own, as the coordinator was given it",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="the report as JSON, for programs")
     cli_database.add_arguments(parser)
 
@@ -96,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _replayed(arguments: argparse.Namespace, replaying: Replaying) -> Report:
     progress = _Progress()
+    for path in arguments.artefact:
+        replaying.take(recording.artefact_file(path))
     if arguments.file is not None:
         for frame in recording.of_file(arguments.file, progress.bytes):
             replaying.take(frame)
@@ -124,10 +130,11 @@ async def _from_database(
 
 def _export(arguments: argparse.Namespace) -> int:
     progress = _Progress()
+    own = [recording.artefact_file(path) for path in arguments.artefact]
 
     async def work(database: Database) -> tuple[str, int]:
         wanted = await _wanted(database, arguments)
-        return await recording.write_file(database, wanted, arguments.export, progress.batches)
+        return await recording.write_file(database, wanted, arguments.export, progress.batches, own)
 
     digest, size = cli_database.with_database(arguments, work)
     print(f"{arguments.export}: {size:,} bytes, last digest {digest}")

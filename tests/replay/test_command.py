@@ -193,6 +193,27 @@ def test_a_missing_artefact_is_named(frames):
     assert not report.is_equal
 
 
+def test_an_artefact_of_one_s_own_can_be_given(frames, tmp_path, capsys):
+    """By its file: the recording names only its checksum."""
+    bare = tmp_path / "bare.journal"
+    words = ["replay", str(bare)]
+    with bare.open("wb") as written:
+        writer = export.Writer(written.write)
+        for frame in frames[:-1]:
+            if isinstance(frame, Artefact):
+                (tmp_path / frame.name).write_bytes(frame.body)
+                words += ["--artefact", str(tmp_path / frame.name)]
+            else:
+                writer.add(frame)
+        writer.close()
+
+    assert cli.main(["replay", str(bare)]) == 1
+    assert "which the host used" in capsys.readouterr().out
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--artefact", str(tmp_path / "none")]) == 1
+    assert "cannot read" in capsys.readouterr().err
+
+
 def test_a_recording_of_other_code_is_told(frames, capsys, tmp_path):
     """The session names the code that decided; the report names both."""
     previous: dict[object, bytes] = {}

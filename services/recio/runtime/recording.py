@@ -7,7 +7,7 @@ one that it does not carry is left out, and the replay says which is missing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,21 @@ Tell = Callable[[int, int], None]
 _PART: Final = ".part"
 
 
+def artefact_file(path: Path) -> Artefact:
+    """Return an artefact of one's own, as a service was given it by its path.
+
+    Raises:
+        Rejected: the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Rejected(f"cannot read {path}: {error.strerror or error}") from error
+    # Fingerprints are a line of JSON and then numbers; a volatility model is JSON as a whole.
+    kind = "volatility" if content.rstrip().endswith(b"}") else "fingerprints"
+    return _artefact(kind, path.name, content)
+
+
 def packaged_artefacts() -> Iterator[Artefact]:
     """Yield the artefacts of this release."""
     for name in data.fingerprint_names():
@@ -34,9 +49,9 @@ def packaged_artefacts() -> Iterator[Artefact]:
 
 
 async def of_database(
-    database: Database, wanted: Wanted, chosen: list[Session]
+    database: Database, wanted: Wanted, chosen: list[Session], own: Sequence[Artefact] = ()
 ) -> AsyncIterator[Frame]:
-    """Yield what the sessions hold, as a file would, without its end."""
+    """Yield what the sessions hold, as a file would, without its end; ``own``: more artefacts."""
     yield Opening(
         version=version(),
         code=deciding_code(),
@@ -45,14 +60,20 @@ async def of_database(
         until_us=wanted.until_us,
     )
     named = await recorded.artefacts_named(database, chosen)
-    for artefact in packaged_artefacts():
+    for artefact in (*packaged_artefacts(), *own):
         if artefact.sha256 in named:
             yield artefact
     async for frame in recorded.frames(database, wanted, chosen):
         yield frame
 
 
-async def write_file(database: Database, wanted: Wanted, path: Path, tell: Tell) -> tuple[str, int]:
+async def write_file(
+    database: Database,
+    wanted: Wanted,
+    path: Path,
+    tell: Tell,
+    own: Sequence[Artefact] = (),
+) -> tuple[str, int]:
     """Write a file; return its last digest and its size. It takes its name when it is whole.
 
     Raises:
@@ -64,7 +85,7 @@ async def write_file(database: Database, wanted: Wanted, path: Path, tell: Tell)
     try:
         with part.open("wb") as file:
             writer = Writer(file.write)
-            async for frame in of_database(database, wanted, chosen):
+            async for frame in of_database(database, wanted, chosen, own):
                 writer.add(frame)
                 done += isinstance(frame, Kept)
                 tell(done, total)
