@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 BASE_PATH: Final = "/trade-api/v2"
 STREAM_PATH: Final = "/trade-api/ws/v2"
-WITHIN_S: Final = 10.0
+WITHIN_S: Final = 30.0
 """How long a case waits for what must come; it comes within milliseconds."""
 
 

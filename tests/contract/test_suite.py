@@ -29,7 +29,7 @@ def test_contract(
     async def run() -> None:
         scene = Scene(house, driver, case, client)
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 await case.run(scene)
         finally:
             await scene.close()

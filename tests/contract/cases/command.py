@@ -22,7 +22,7 @@ from recio.adapters.kalshi.errors import OutcomeUnknown
 from recio.adapters.transport.client import HttpClient
 from recio.domain.errors import NoAnswer
 
-STARTED_WITHIN_S = 30.0
+STARTED_WITHIN_S = 90.0
 
 
 @dataclass(frozen=True)

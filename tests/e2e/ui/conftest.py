@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from recio import manifest
 from recio.adapters.postgres.config import apply_account
@@ -54,6 +54,7 @@ from recio.testing.scripted_market import (
 )
 
 T = TypeVar("T")
+SOON_S = 60
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SWITCHES = [
     "--no-sandbox",
@@ -92,6 +93,7 @@ class Desk:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._stop = asyncio.Event()
+        self._is_listening = asyncio.Event()
         self._failure: BaseException | None = None
         self._sockets: set[asyncio.Task[Any]] = set()
         self._thread = threading.Thread(target=self._main, daemon=True)
@@ -104,20 +106,21 @@ class Desk:
     def start(self) -> None:
         """Start and wait until it answers."""
         self._thread.start()
-        assert self._ready.wait(30), "main_app did not start"
+        assert self._ready.wait(90), "main_app did not start"
         if self._failure is not None:
             raise self._failure
 
     def stop(self) -> None:
         """Stop it."""
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(SOON_S)
+        assert not self._thread.is_alive(), f"main_app has not stopped within {SOON_S} s"
         if self._failure is not None:
             raise self._failure
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the desk's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(SOON_S)
 
     def publish(self, topic: str, message: Message) -> None:
         """Say something on the bus."""
@@ -201,6 +204,9 @@ class Desk:
             tasks = [asyncio.ensure_future(task()) for task in service.tasks]
             tasks.append(asyncio.create_task(self._feed_changes()))
             await asyncio.sleep(0.05)
+            # A change before that would be told to nobody.
+            async with asyncio.timeout(SOON_S):
+                await self._is_listening.wait()
             self._ready.set()
             stopping = asyncio.create_task(self._stop.wait())
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -237,6 +243,7 @@ class Desk:
     async def _feed_changes(self) -> None:
         """Do db_poller's work."""
         async for hint in self._owner.listen("changes"):
+            self._is_listening.set()
             if not hint.payload:
                 continue
             body = json.loads(hint.payload)
@@ -272,6 +279,7 @@ def shared_desk(module_database_url: str) -> Iterator[Desk]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The system's Chromium."""
+    expect.set_options(timeout=SOON_S * 1000)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield made

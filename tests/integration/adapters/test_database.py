@@ -284,7 +284,7 @@ def test_hints_arrive_after_the_commit_and_once(port, runner):
             await tx.execute("SELECT pg_notify('orders', 'paper'), pg_notify('facts', 'paper')")
             await tx.execute("SELECT pg_notify('orders', 'paper')")
             await tx.execute("SELECT pg_notify('trades', 'paper')")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             heard += [await anext(hints), await anext(hints)]
         await hints.aclose()
         return heard
@@ -308,7 +308,7 @@ def test_a_rolled_back_transaction_gives_no_hint(port, runner):
                 _ = 1 // 0
         async with port.transaction() as tx:
             await tx.execute("SELECT pg_notify('orders', 'kept')")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             heard = await anext(hints)
         await hints.aclose()
         return heard
@@ -328,7 +328,7 @@ def test_a_listener_hears_of_its_own_reconnection(address, runner):
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = 'listener-test'"
             )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             heard = await anext(hints)
         await hints.aclose()
         await port.close()
@@ -344,7 +344,7 @@ def test_a_later_listener_shares_the_connection_and_starts_fresh(address, runner
         port = PostgresDatabase(address)
         first, second = port.listen("orders"), port.listen("trades")
         await anext(first)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             heard = await anext(second)
         await first.aclose()
         await second.aclose()

@@ -31,7 +31,7 @@ LOGIN = "recio_main_app"
 ACCOUNT = "pooled"
 ACCOUNT_LOGIN = f"recio_account_{ACCOUNT}"
 PORT = 6432
-START_S = 10.0
+START_S = 60.0
 FOLLOWS_PREPARED = (1, 21)
 """The first version that can follow prepared statements of the protocol."""
 
@@ -201,7 +201,7 @@ def test_a_port_recovers_when_the_server_ends_its_connections(make, runner, data
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
                 (LOGIN,),
             )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     return await ask(port, "SELECT 1")
@@ -234,7 +234,7 @@ def test_a_lease_names_the_connection_that_lasts(make, runner, database):
         await anext(holder.listen("orders"))
         seen = await acquire(holder, one), await acquire(rival, other)
         await holder.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (taken := await acquire(rival, other)) is None:
                 await asyncio.sleep(0.01)
         return unseen, seen, taken

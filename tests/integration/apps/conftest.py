@@ -55,7 +55,7 @@ def run_tasks(runner):
             tasks = [asyncio.create_task(task()) for task in service.tasks]
             working = asyncio.create_task(work())
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(90):
                     done, _ = await asyncio.wait(
                         [working, *tasks], return_when=asyncio.FIRST_COMPLETED
                     )

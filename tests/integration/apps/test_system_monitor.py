@@ -61,7 +61,7 @@ def test_every_service_of_a_process_is_measured(make_context, runner, database_u
             await asyncio.sleep(0)
             await monitor.measure()
             await monitor.close()
-            return await asyncio.wait_for(waiting, 20)
+            return await asyncio.wait_for(waiting, 90)
 
     found = runner.run(scenario())
     well, ill = found["trade_manager", "paper"], found["btc_price_watchdog", None]

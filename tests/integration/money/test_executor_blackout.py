@@ -248,7 +248,7 @@ async def stopped_and_started(server, venue):
 
 
 async def until(is_true):
-    """Wait until something is so, at most half a minute."""
-    async with asyncio.timeout(30):
+    """Wait until something is so, at most a minute and a half."""
+    async with asyncio.timeout(90):
         while not is_true():
             await asyncio.sleep(0.05)

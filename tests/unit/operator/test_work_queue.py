@@ -52,7 +52,7 @@ async def queue_of(work, *, workers=2, seen=None):
 
 async def until(condition):
     """Let others work until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.001)
 
