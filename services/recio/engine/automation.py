@@ -78,8 +78,11 @@ def status_of(
 
 
 def _pause(config: AccountConfig, spikes: Mapping[str, SpikeState]) -> Status | None:
+    loud = [symbol for symbol in spikes if spikes[symbol].is_alarmed]
+    if not loud:
+        return None
     symbols = {SERIES[series.value].symbol for series in config.series}
-    alarmed = [state for symbol, state in spikes.items() if symbol in symbols and state.is_alarmed]
+    alarmed = [spikes[symbol] for symbol in loud if symbol in symbols]
     if not alarmed:
         return None
     calm = [state.calm_since_us for state in alarmed]
