@@ -51,6 +51,10 @@ SPECS: Final[dict[str, str]] = {
         "(btc_1m_*) and results (kxbtc15m_settled_*) are looked for beside it, or given after commas"
     ),
     "quotes": "PATH of a kx*15m_quotes_*.csv.gz: recorded best bid and ask, with spot [?size=1]",
+    "database": (
+        "SERIES, as `recio history import` has stored it (RECIO_DATABASE_URL, or the local run's) "
+        "[?from=2026-05-13&until=2026-05-14&source=&size=1]"
+    ),
     "minutes": (
         "PATH or folder of one-minute prices; seconds and quotes are made up "
         "[?from=2024-01-01&until=2024-02-01&series=KXBTCD&regime=recorded&edge_bp=0&window=20]"
@@ -76,6 +80,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[Path, ...]
     options: Mapping[str, str]
     seed: int
+    series: str = ""
 
 
 def open_tape(spec: str, *, seed: int = 1) -> Tape:
@@ -98,6 +103,8 @@ def _parsed(spec: str, seed: int) -> Asked:
     if unknown:
         known = ", ".join(sorted(_OPTIONS[kind])) or "none"
         raise InvalidValue(f"{spec!r}: option {unknown[0]!r} is not known to {kind} ({known})")
+    if kind == "database":
+        return Asked(spec=spec, kind=kind, paths=(), options=options, seed=seed, series=path)
     paths = tuple(Path(each).expanduser() for each in path.split(",") if each)
     for each in paths:
         if not each.exists():
@@ -183,6 +190,23 @@ def _quotes(asked: Asked) -> Tape:
     return QuotesTape(asked.spec, found, size=_whole(asked, "size", 1, least=1, most=10_000))
 
 
+def _database(asked: Asked) -> Tape:
+    # Nothing else here needs a database driver, and a fresh install may lack the embedded one.
+    from recio.research.history.database_tape import Wanted, database_tape  # noqa: PLC0415
+    from recio.research.tapes.address import address  # noqa: PLC0415
+
+    since_s = _day_s(asked, "from", "1970-01-01")
+    until_s = _day_s(asked, "until", "2100-01-01")
+    wanted = Wanted(
+        series=asked.series,
+        since_us=since_s * SECOND_US,
+        until_us=until_s * SECOND_US,
+        source=asked.options.get("source", ""),
+        size=_whole(asked, "size", 1, least=1, most=10_000),
+    )
+    return database_tape(address(), wanted)
+
+
 def _files(asked: Asked, pattern: str) -> list[Path]:
     """Return the files of a pattern: those that are given, else those beside or above them."""
     given = [path for path in asked.paths if path.is_file() and fnmatch(path.name, pattern)]
@@ -266,6 +290,7 @@ _OPTIONS: Final[dict[str, frozenset[str]]] = {
     "recording": frozenset(),
     "trades": frozenset(),
     "quotes": frozenset({"size"}),
+    "database": frozenset({"from", "until", "source", "size"}),
     "packaged-hours": _ALONG_OPTIONS | {"days"},
     "minutes": _ALONG_OPTIONS | {"until", "series"},
 }
@@ -274,6 +299,7 @@ _OPENERS: Final[dict[str, Callable[[Asked], Tape]]] = {
     "recording": _recording,
     "trades": _trades,
     "quotes": _quotes,
+    "database": _database,
     "packaged-hours": _packaged_hours,
     "minutes": _minutes,
 }

@@ -140,6 +140,8 @@ def test_the_fold_of_live_takes_every_message_of_a_tape():
         ("packaged?x=1", "option 'x'"),
         ("minutes", "needs a path"),
         ("minutes:/nowhere/at/all", "there is no"),
+        ("database:KXBTC15M?from=never", "expected from as"),
+        ("database:KXBTC15M?x=1", "option 'x'"),
         ("packaged-hours?days=0", "days from 1 to 92"),
         ("packaged-hours?days=many", "days from 1 to 92"),
         ("packaged-hours?regime=wild", "no regime is called"),
@@ -152,6 +154,15 @@ def test_a_wrong_spec_is_answered_with_what_there_is(spec, words):
     """The message mends it."""
     with pytest.raises(InvalidValue, match=words):
         open_tape(spec)
+
+
+def test_a_history_needs_a_database(monkeypatch, tmp_path):
+    """The message says where it is looked for."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("RECIO_DATABASE_URL", "RECIO_DATABASE_LISTEN_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InvalidValue, match="expected RECIO_DATABASE_URL"):
+        open_tape("database:KXBTC15M")
 
 
 def test_a_period_without_minutes_is_refused_as_a_whole():
