@@ -72,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help="a volatility artefact (the packaged one)")  # fmt: skip
     blend.add_argument("--out", type=Path, required=True, metavar="FILE",
                        help="the same artefact with the weight")  # fmt: skip
+    blend.add_argument("--source", default="", metavar="TEXT",
+                       help="where the trades come from (their files' names)")  # fmt: skip
     blend.set_defaults(act=_blend)
 
 
@@ -119,7 +121,7 @@ def _blend(arguments: argparse.Namespace) -> int:
     symbol: str = arguments.symbol or "BTC"
     content = _model(arguments.model, symbol)
     trades, compared = yardstick.against_market(arguments.data, symbol, content, tell=_say)
-    made = blending.with_blend(content, compared, trades, _today())
+    made = blending.with_blend(content, compared, trades, day=_today(), source=arguments.source)
     arguments.out.write_bytes(made)
     low, high = compared.weight_band
     print(f"{compared.markets} markets, {compared.first} to {compared.last}: weight of the model "

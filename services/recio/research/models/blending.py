@@ -12,8 +12,17 @@ from recio.domain.volatility_model import Blend, VolatilityModel
 from recio.research.models.market import AHEAD, Compared, Trades
 
 
-def with_blend(content: bytes, compared: Compared, trades: Trades, day: str) -> bytes:
+def with_blend(
+    content: bytes, compared: Compared, trades: Trades, *, day: str, source: str = ""
+) -> bytes:
     """Return the artefact with the weight that was fitted over all markets.
+
+    Args:
+        content: the volatility artefact.
+        compared: the markets, judged with this artefact.
+        trades: where they come from.
+        day: on which the weight is fitted.
+        source: of the trades; their files' names if not told.
 
     Raises:
         InvalidValue: the artefact is none.
@@ -25,7 +34,7 @@ def with_blend(content: bytes, compared: Compared, trades: Trades, day: str) -> 
         last=compared.last,
         markets=compared.markets,
         sha256=trades.sha256,
-        source=", ".join(trades.names),
+        source=source or ", ".join(trades.names),
         minutes=(float(min(AHEAD)), float(max(AHEAD))),
         weights=(compared.weight, compared.weight),
     )

@@ -5,15 +5,17 @@ decomposition over fixed bins:
 
     Brier = reliability - resolution + uncertainty + what varies inside the bins
 
-Strikes and moments of one event share its price path, so every bound resamples whole events.
+Strikes and moments of one event share its price path, so every bound resamples whole events (a Poisson bootstrap).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from recio.research.drawing import Bin
 from recio.research.models.minutes import Flags, Floats, Integers
@@ -23,7 +25,6 @@ EDGES: Final = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.9
 """Of the bins: narrow at the ends, where most strikes of a ladder lie."""
 RESAMPLES: Final = 1_000
 SEED: Final = 1
-_AT_ONCE: Final = 100
 
 
 class Cases(NamedTuple):
@@ -105,7 +106,9 @@ def bounds(values: Floats, event: Integers) -> Bounds:
         nothing = float("nan")
         return Bounds(nothing, nothing, nothing, nothing)
     sums, counts = _by_event(event, [values, np.ones(len(values))])
-    drawn = np.concatenate([weights @ sums / (weights @ counts) for weights in _draws(len(sums))])
+    times = _draws(_room(len(sums)))[:, : len(sums)]
+    total = times @ counts
+    drawn = (times @ sums)[total > 0] / total[total > 0]
     low, high, upper = np.quantile(drawn, (0.05, 0.95, 0.9))
     return Bounds(float(values.mean()), float(low), float(high), float(upper))
 
@@ -134,17 +137,24 @@ def _bin_of(p: Floats) -> Integers:
     return np.clip(np.searchsorted(EDGES, p, side="right") - 1, 0, len(EDGES) - 2)
 
 
-def _by_event(event: Integers, columns: list[Floats]) -> tuple[Floats, Floats]:
+def _by_event(
+    event: Integers, columns: list[Floats]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     _, place = np.unique(event, return_inverse=True)
-    first, second = (np.bincount(place, column).astype(np.float64) for column in columns)
+    first, second = (np.bincount(place, column).astype(np.float32) for column in columns)
     return first, second
 
 
-def _draws(events: int) -> Iterable[Floats]:
-    """Yield how often each event is drawn, for some resamples at a time."""
+def _room(events: int) -> int:
+    """Return the next power of two, so that few tables of draws are made."""
+    return max(1 << (events - 1).bit_length(), 64)
+
+
+@lru_cache(maxsize=4)
+def _draws(events: int) -> npt.NDArray[np.float32]:
+    """Return how often each event is drawn in each resample.
+
+    Independent Poisson counts with mean one, so that the first columns serve fewer events, too.
+    """
     chance = np.random.default_rng(SEED)
-    for _ in range(RESAMPLES // _AT_ONCE):
-        drawn = chance.integers(0, events, (_AT_ONCE, events))
-        flat = drawn + np.arange(_AT_ONCE)[:, None] * events
-        counts = np.bincount(flat.ravel(), minlength=_AT_ONCE * events)
-        yield counts.reshape(_AT_ONCE, events).astype(np.float64)
+    return chance.poisson(1.0, (RESAMPLES, events)).astype(np.float32)

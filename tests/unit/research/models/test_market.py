@@ -172,9 +172,10 @@ def test_the_weight_goes_into_the_artefact(tmp_path):
     trades = read(tmp_path, ladder(minutes))
     compared = market.compare(trades, minutes, model())
 
-    made = blending.with_blend(data.volatility_bytes("btc"), compared, trades, "2026-11-22")
+    made = blending.with_blend(data.volatility_bytes("btc"), compared, trades, day="2026-11-22")
 
     read_again = VolatilityModel(made).parameters
+    assert read_again.blend.source == "trades.csv.gz"
     assert read_again.blend.weights == (compared.weight, compared.weight)
     assert (read_again.blend.markets, read_again.blend.sha256) == (24, trades.sha256)
     before, after = json.loads(data.volatility_bytes("btc")), json.loads(made)
