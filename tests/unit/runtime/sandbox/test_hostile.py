@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -292,3 +295,38 @@ def test_nothing_of_it_stays(tmp_path):
     assert not folder.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+ORPHANING = """
+import os, sys
+from pathlib import Path
+from recio.runtime.sandbox.child import Child, Limits, read_source
+from recio.runtime.sandbox.client import waited
+from recio.testing.views import VIEW
+child = Child(read_source(Path(sys.argv[1]), "Mine", {}), Limits())
+waited(child, 20)
+child.ask(VIEW)
+print(child.pid, child._folder, flush=True)
+os._exit(0)
+"""
+
+
+def test_it_dies_with_the_one_who_started_it(tmp_path):
+    """Also while it loops and reads nothing: a killed service leaves nothing that computes."""
+    file = written(tmp_path, proposing("while True: pass"))
+
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHANING, str(file)], capture_output=True, check=True, timeout=60
+    )
+
+    pid, folder = done.stdout.decode().split()
+    watched = select.poll()
+    try:
+        process = os.pidfd_open(int(pid))
+    except ProcessLookupError:
+        process = None
+    if process is not None:
+        watched.register(process, select.POLLIN)
+        assert watched.poll(20_000)
+        os.close(process)
+    Path(folder).rmdir()
