@@ -27,7 +27,7 @@ _DAY_US: Final = 24 * _HOUR_US
 _TIME_STEPS_US: Final = tuple(
     seconds * _SECOND_US
     for seconds in (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200)
-) + tuple(days * _DAY_US for days in (1, 2, 7, 14))
+) + tuple(days * _DAY_US for days in (1, 2, 3, 7, 14))
 _MONTH_STEPS: Final = (1, 2, 3, 6, 12, 24, 60)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

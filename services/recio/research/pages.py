@@ -62,7 +62,7 @@ th{text-align:left;color:var(--dim);font-weight:600;position:sticky;top:0;backgr
 td,th{padding:.25rem .9rem .25rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
 td.n,th.n{text-align:right;white-space:nowrap}table.wide td{white-space:nowrap}
 @media(max-width:640px){body{padding:1.25rem .9rem 3rem}h1{font-size:1.35rem}
-svg.plot text{font-size:18px}svg.plot text.m{display:none}}
+.tile b{font-size:1.15rem}svg.plot text{font-size:18px}svg.plot text.m{display:none}}
 @media print{body{max-width:none;padding:0}.scroll{max-height:none;overflow:visible}nav{display:none}}
 """.strip()
 

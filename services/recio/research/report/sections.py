@@ -107,7 +107,7 @@ def _beside(result: Result, head: Headline) -> list[str]:
             "Wins and losses did not both happen, so what a loss costs is not known from this run."
         )
     if total.left_out:
-        listed = ", ".join(f"{count} {why}" for why, count in sorted(total.left_out.items()))
+        listed = "; ".join(f"{why} ({count})" for why, count in sorted(total.left_out.items()))
         made.append(f"Not in these figures: {listed}.")
     made += [_market_in_words(head.against_market)] if head.against_market else []
     if not result.trades:
@@ -116,7 +116,7 @@ def _beside(result: Result, head: Headline) -> list[str]:
 
 
 def _market_in_words(found: AgainstMarket) -> str:
-    better = "better" if found.ours < found.market else "worse"
+    better = "better" if found.ours < found.market else "no better"
     text = (
         f"Against the market's own price, on {found.trades} trades: Brier score {found.ours:.4f} "
         f"for the model, {found.market:.4f} for the middle of bid and ask (less is better), so the "
