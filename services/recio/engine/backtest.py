@@ -204,9 +204,8 @@ class Backtest:
         """Let what is on its way arrive, prove the books, and tell of what is left open."""
         self._run_until(self.now_us + self._latency_us + SECOND_US)
         self.portfolio.check()
-        for trade in self.portfolio.trades:
-            if trade.state not in FINAL:
-                self._tell_end(trade)
+        for trade in self.portfolio.open_trades:
+            self._tell_end(trade)
 
     def _run_until(self, at_us: int) -> None:
         """Do what is due up to and at ``at_us``, each thing at its own time."""
@@ -253,7 +252,7 @@ class Backtest:
         ):
             return False
         ticker = live.markets.event_ticker
-        return all(trade.event_ticker != ticker for trade in self.portfolio.trades)
+        return all(trade.event_ticker != ticker for trade in self.portfolio.open_trades)
 
     def _arrive(self) -> None:
         while self._arrivals and self._arrivals[0].at_us <= self.now_us:
@@ -280,6 +279,8 @@ class Backtest:
         if trade.state is not TradeState.CLOSED:
             reason = trade.state.value
         self._watcher.ended(Ended(trade, seen, fills, self.now_us, reason))
+        if trade.state in FINAL:
+            self.portfolio.put_away(trade)
 
     def _close_events(self) -> None:
         """Fold a close as it comes, and put an event away some minutes later."""
@@ -295,7 +296,7 @@ class Backtest:
 
     def _put_away(self, live: _LiveEvent) -> None:
         self.portfolio.forget(live.markets.event_ticker)
-        waiting = {trade.market_ticker for trade in self.portfolio.trades}
+        waiting = {trade.market_ticker for trade in self.portfolio.open_trades}
         for market in live.markets.markets:
             if market.ticker not in waiting:
                 self._facts.pop(market.ticker, None)
@@ -424,17 +425,17 @@ class Backtest:
     def _know(self) -> None:
         """Tell both folds what the books say now."""
         books = self.portfolio
-        switch, trades = books.switch.state, books.trades
+        switch, live = books.switch.state, books.open_trades
         known = entry.Known(
             config=self._config,
             switch=switch,
-            trades=trades,
+            trades=books.trades,
             attempts=dict(books.attempts),
             cash_usd_e6=books.cash_usd_e6,
         )
         self._obey(entry.step(self._entries, known)[1])
         self._obey(
-            stop.step(self._exits, stop.Known(config=self._config, switch=switch, trades=trades))[1]
+            stop.step(self._exits, stop.Known(config=self._config, switch=switch, trades=live))[1]
         )
 
 

@@ -18,13 +18,14 @@ and otherwise when the outcome of the event changed.
 from __future__ import annotations
 
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
 from recio.domain import entry, spike
 from recio.domain.account_config import AccountConfig
 from recio.domain.entry import PASSED, Attempt, Check
-from recio.domain.intents import Intent
+from recio.domain.intents import Intent, derived_id
 from recio.domain.messages import Snapshot
 from recio.domain.units import SECOND_US
 from recio.engine import proposing
@@ -44,7 +45,7 @@ from recio.engine.entry_state import (
     Tick,
     is_custom,
 )
-from recio.engine.records import Record, Told, entry_record
+from recio.engine.records import ENTRY, Record, Told, entry_record
 
 __all__ = [
     "Ask",
@@ -103,10 +104,13 @@ def _on_snapshot(state: State, snapshot: Snapshot) -> tuple[Command, ...]:
     if snapshot.generation <= view.generation:
         return ()
     view.generation, view.snapshot_at_us = snapshot.generation, snapshot.at_us
+    was_spike = state.spikes.get(snapshot.symbol, spike.QUIET).is_alarmed
     is_spike = _watch_spike(state, known.config, snapshot)
     gate = entry.event_gate(known.config, known.switch, snapshot, is_spike=is_spike)
+    if is_spike or was_spike:
+        view.shown_gate = None
     if gate in OUTSIDE and gate == view.gate:
-        return _show(state)
+        return _show_new(state, view)
     if is_custom(known.config):
         return _ask(state, known, snapshot, view, gate)
     checks = _checks(state, known, snapshot)
@@ -114,7 +118,7 @@ def _on_snapshot(state: State, snapshot: Snapshot) -> tuple[Command, ...]:
     if gate == PASSED:
         checks, wishes = choose(state, known, snapshot, checks)
     made = _record(view, known, snapshot, gate, checks=checks, wishes=wishes)
-    return (*made, *_show(state))
+    return (*made, *_show_new(state, view))
 
 
 def _ask(
@@ -152,8 +156,13 @@ def _on_proposed(state: State, proposed: Proposed) -> tuple[Command, ...]:
         checks, wishes = choose(state, known, snapshot, checks, by_ticker)
     else:
         checks = proposing.unasked(state, known, snapshot)
+    # Of the question, not of the snapshot: two answers may be judged on one, but each is asked once.
+    decided = derived_id(state.account, ENTRY, proposed.event_ticker, proposed.generation)
+    wishes = [msgspec.structs.replace(wish, decision_id=decided) for wish in wishes]
     told = Told(proposed.strategy, proposed.failure, proposed.proposals)
-    made = _record(view, known, snapshot, gate, checks=checks, wishes=wishes, told=told)
+    made = _record(
+        view, known, snapshot, gate, checks=checks, wishes=wishes, told=told, decided=decided
+    )
     return (*made, *_show(state))
 
 
@@ -193,6 +202,7 @@ def _record(
     checks: list[Check],
     wishes: list[Intent],
     told: Told | None = None,
+    decided: UUID | None = None,
 ) -> tuple[Propose | Record, ...]:
     is_soon = snapshot.at_us - view.recorded_us < RECORD_INTERVAL_US
     view.gate = gate
@@ -207,6 +217,7 @@ def _record(
         wishes=wishes,
         model=known.config.strategy.model,
         told=told,
+        decided=decided,
     )
     return tuple(Propose(wish, record) for wish in wishes) or (record,)
 
@@ -219,6 +230,14 @@ def _forget(state: State) -> None:
         for key in [key for key in state.attempts if key[0].startswith(f"{ticker}-")]:
             del state.attempts[key]
             state.wishes.pop(key, None)
+
+
+def _show_new(state: State, view: EventView) -> tuple[Show, ...]:
+    """Look at the status if the event's gate is another one; each second a tick looks anyway."""
+    if view.gate == view.shown_gate:
+        return ()
+    view.shown_gate = view.gate
+    return _show(state)
 
 
 def _show(state: State) -> tuple[Show, ...]:

@@ -82,13 +82,22 @@ Command = Propose | Record | Show | Ask
 class EventView:
     """What was last seen and decided of one event; ``snapshot`` only for a strategy of one's own."""
 
-    __slots__ = ("close_us", "gate", "generation", "recorded_us", "snapshot", "snapshot_at_us")
+    __slots__ = (
+        "close_us",
+        "gate",
+        "generation",
+        "recorded_us",
+        "shown_gate",
+        "snapshot",
+        "snapshot_at_us",
+    )
 
     def __init__(self, close_us: int) -> None:
         self.close_us = close_us
         self.gate = ""
         self.generation = 0
         self.recorded_us = 0
+        self.shown_gate: str | None = None
         self.snapshot_at_us = 0
         self.snapshot: Snapshot | None = None
 

@@ -9,6 +9,7 @@ that cash and positions are what the postings say.
 from __future__ import annotations
 
 from collections import Counter, deque
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -30,6 +31,9 @@ from recio.engine import gate
 from recio.engine.gate import Accepted, EntryGround, ExitGround, MarketFacts
 
 BREAKER = "breaker:losses"
+
+
+_NOTHING: Final = Holding()
 
 
 class _Kept:
@@ -56,6 +60,7 @@ class Portfolio:
         self._opening_usd_e6 = cash_usd_e6
         self._events: dict[str, str] = {}
         self._kept: dict[UUID, _Kept] = {}
+        self._done: dict[Key, Trade] = {}
         self._flying: dict[UUID, Accepted] = {}
         self._recent: deque[int] = deque()
         self._sums: Counter[str] = Counter()
@@ -66,8 +71,13 @@ class Portfolio:
 
     @property
     def trades(self) -> tuple[Trade, ...]:
-        """Every trade that was not forgotten, in the order of its birth."""
-        return tuple(kept.trade for kept in self._kept.values())
+        """Every trade that is not over, and the newest that is of each side of a live market."""
+        return (*self._done.values(), *(kept.trade for kept in self._kept.values()))
+
+    @property
+    def open_trades(self) -> tuple[Trade, ...]:
+        """Every trade that is not over, in the order of its birth."""
+        return tuple(kept.trade for kept in self._kept.values() if kept.trade.state not in FINAL)
 
     def trade(self, trade_id: UUID) -> Trade:
         """Return one trade."""
@@ -166,20 +176,20 @@ class Portfolio:
         self._losses = broken
         return is_changed
 
-    def forget(self, event_ticker: str) -> list[Trade]:
-        """Drop an event's ended trades and its attempts; return those trades."""
-        over = [
-            kept.trade
-            for kept in self._kept.values()
-            if kept.trade.event_ticker == event_ticker and kept.trade.state in FINAL
-        ]
-        for trade in over:
-            del self._kept[trade.trade_id]
+    def put_away(self, trade: Trade) -> None:
+        """Drop what an ended trade was folded from; that it was is known until ``forget``."""
+        del self._kept[trade.trade_id]
+        if trade.filled_qty_e2:
+            self._done[trade.market_ticker, trade.side] = trade
+        if not self.holdings.get(trade.market_ticker, _NOTHING).qty_e2:
             self.holdings.pop(trade.market_ticker, None)
+
+    def forget(self, event_ticker: str) -> None:
+        """Drop what entries must know of an event that is over."""
         prefix = f"{event_ticker}-"
-        for key in [key for key in self.attempts if key[0].startswith(prefix)]:
-            del self.attempts[key]
-        return over
+        for known in (self.attempts, self._done):
+            for key in [key for key in known if key[0].startswith(prefix)]:
+                del known[key]
 
     def check(self) -> None:
         """Prove the books: balanced, and cash and positions as posted.
@@ -202,7 +212,7 @@ class Portfolio:
             config=self.config,
             exposure=self._exposure(now_us),
             fleet=None,
-            live=[trade for trade in self.trades if trade.state not in FINAL],
+            live=list(self.open_trades),
             trade_number=self._last_number + 1,
         )
 
@@ -231,7 +241,7 @@ class Portfolio:
             in_flight=tuple(
                 _in_flight(made) for made in self._flying.values() if made.new_trade is not None
             ),
-            open_trades=sum(kept.trade.state not in FINAL for kept in self._kept.values()),
+            open_trades=len(self.open_trades),
             orders_in_minute=len(recent),
             result_today_usd_e6=self._day_result_usd_e6,
             cash_usd_e6=self.cash_usd_e6,

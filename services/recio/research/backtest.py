@@ -75,25 +75,13 @@ def run(
         if progress is not None and machine.events % PROGRESS_EVENTS == 0:
             progress(machine.now_us)
     machine.end()
-    return Result(
+    return gathered.result(
+        machine,
+        tape,
         document=dict(document or {}),
-        tape=tape.name,
-        caveat=tape.caveat,
-        is_synthetic=tape.is_synthetic,
         seed=seed,
         latency_ms=latency_ms,
-        model_version=gathered.model_version,
-        coverage=tape.coverage(),
         initial_cash_usd_e6=cash,
-        trades=tuple(gathered.trades),
-        equity=tuple(gathered.equity),
-        gates=dict(gathered.gates),
-        closest=gathered.closest(),
-        refusals=dict(gathered.refusals),
-        events=machine.events,
-        snapshots=machine.snapshots,
-        decisions=gathered.decisions,
-        orders=machine.portfolio.orders,
         cpu_seconds=time.process_time() - began_s,
     )
 
@@ -184,9 +172,25 @@ class _Gathered:
         if last is None or (last.cash_usd_e6, last.equity_usd_e6) != (cash_usd_e6, equity_usd_e6):
             self.equity.append(EquityPoint(at_us, cash_usd_e6, equity_usd_e6))
 
-    def closest(self) -> dict[str, int]:
-        """Return how many strikes came how far."""
-        return dict(Counter(self._furthest.values()))
+    def result(self, machine: Backtest, tape: Tape, **how: Any) -> Result:  # noqa: ANN401 (Result's own fields)
+        """Return everything that was found."""
+        return Result(
+            tape=tape.name,
+            caveat=tape.caveat,
+            is_synthetic=tape.is_synthetic,
+            coverage=tape.coverage(),
+            model_version=self.model_version,
+            trades=tuple(self.trades),
+            equity=tuple(self.equity),
+            gates=dict(self.gates),
+            closest=dict(Counter(self._furthest.values())),
+            refusals=dict(self.refusals),
+            events=machine.events,
+            snapshots=machine.snapshots,
+            decisions=self.decisions,
+            orders=machine.portfolio.orders,
+            **how,
+        )
 
 
 def _rank(gate: str) -> int:
