@@ -28,7 +28,8 @@ def funnel(result: Result) -> str:
         "times; “closest” counts each strike once, by the rule that its best look failed."
     )
     made += "<h3>Closest, each strike once</h3>" + _steps(result.closest, "strikes")
-    looks, events = {}, {}
+    looks: dict[str, int] = {}
+    events: dict[str, int] = {}
     for gate, count in result.gates.items():
         place, _, name = gate.rpartition(":")
         (events if place else looks)[name] = count
