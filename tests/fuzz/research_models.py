@@ -8,13 +8,23 @@ from tests.fuzz.targets import Target
 
 from recio.domain.errors import InvalidValue
 from recio.domain.fingerprints import Fingerprints
-from recio.research.models import minutes
+from recio.research.models import market, minutes, recorded
 
 CSV = (
     b"ts,open,high,low,close,volume\n"
     b"1704067200,42314,42335.8,42289.6,42331.9,35.6\n"
     b"1704067260,42331.9,42353.1,42331.8,42350.4,21.16\n"
     b"1704067380,42350.4,42360,42340,42345,3\n"
+)
+TRADES = (
+    b"ticker,ts_ms,yes_price,count,taker\n"
+    b"KXBTC15M-26APR271445-45,1777314601160,0.49,30,n\n"
+    b"KXBTC15M-26APR271445-45,1777314601286,0.5,1,y\n"
+)
+RESULTS = (
+    b"ticker,close_ts,strike,settlement_price,result,settlement_ts,source\n"
+    b"KXBTC15M-26MAY010345-45,1777621500,,,yes,,b\n"
+    b"KXBTC15M-26MAY131545-45,1778701500,79467.31,79509.22,yes,2026-05-13T19:45:14.362Z,a\n"
 )
 _HEADER = {
     "symbol": "BTC", "name": "small", "buckets": ["baseline", 0], "ttc_minutes": [1, 2],
@@ -52,7 +62,29 @@ def _is_table(prints: Fingerprints) -> None:
         assert 0 <= low <= high <= 10_000
 
 
+def _are_trades(rows: list[tuple[str, int, float]]) -> None:
+    assert all(0 < price < 1 and at_ms > 10**12 for _, at_ms, price in rows)
+
+
+def _are_results(rows: list[recorded.Settled]) -> None:
+    for row in rows:
+        assert isinstance(row.is_yes, bool)
+        assert row.strike is None or 0 < row.strike < 1e12
+        assert row.settlement is None or 0 < row.settlement < 1e12
+        assert row.close_s > 0
+
+
 TARGETS: tuple[Target, ...] = (
+    Target(
+        name="recorded trades", decode=lambda data: market.decode_trades("x.csv", data),
+        maker=Binary([TRADES]), examples=[TRADES], refusals=(InvalidValue,), check=_are_trades,
+        share=0.2,
+    ),
+    Target(
+        name="recorded results", decode=lambda data: recorded.decode_settled("x.csv", data),
+        maker=Binary([RESULTS]), examples=[RESULTS], refusals=(InvalidValue,), check=_are_results,
+        share=0.2,
+    ),
     Target(
         name="minutes of a file", decode=_read, maker=Binary([CSV]), examples=[CSV],
         refusals=(InvalidValue,), check=_is_judged, share=0.2,

@@ -146,7 +146,11 @@ def decode_trades(name: str, raw: bytes) -> list[tuple[str, int, float]]:
     if not text.endswith("\n"):
         raise InvalidValue(f"{name}: half-written: the last line has no end")
     found = []
-    for number, row in enumerate(csv.reader(io.StringIO(text)), 1):
+    try:
+        lines = list(csv.reader(io.StringIO(text)))
+    except csv.Error as error:
+        raise InvalidValue(f"{name}: expected lines of commas: {error}") from error
+    for number, row in enumerate(lines, 1):
         if number == 1:
             if row[:3] != ["ticker", "ts_ms", "yes_price"]:
                 raise InvalidValue(f"{name}: expected ticker,ts_ms,yes_price,…, received {row[:3]}")

@@ -13,7 +13,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log, sqrt
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +22,7 @@ from recio.domain.errors import InvalidValue
 from recio.research.models.minutes import told
 
 _BOUND: Final = 1.645
+_MOST_USD: Final = 1e12
 
 
 class Settled(NamedTuple):
@@ -66,18 +67,30 @@ def decode_settled(name: str, raw: bytes) -> list[Settled]:
         InvalidValue: it is half-written, or a row is no result.
     """
     found = []
-    for number, row in enumerate(csv.DictReader(io.StringIO(_text(name, raw))), 2):
+    try:
+        rows = list(csv.DictReader(io.StringIO(_text(name, raw))))
+    except csv.Error as error:
+        raise InvalidValue(f"{name}: expected lines of commas: {error}") from error
+    for number, row in enumerate(rows, 2):
         try:
-            strike, settlement = (
-                float(row[key]) if row[key] else None for key in ("strike", "settlement_price")
-            )
-            is_yes = {"yes": True, "no": False}[row["result"]]
-            found.append(Settled(row["ticker"], int(row["close_ts"]), strike, settlement, is_yes))
+            found.append(_settled(row))
         except (KeyError, ValueError, TypeError) as error:
             raise InvalidValue(
                 f"{name}: row {number}: expected a result, received {row}"
             ) from error
     return found
+
+
+def _settled(row: Mapping[str, str]) -> Settled:
+    strike, settlement = (
+        float(row[key]) if row[key] else None for key in ("strike", "settlement_price")
+    )
+    is_yes, close_s = {"yes": True, "no": False}[row["result"]], int(row["close_ts"])
+    if close_s <= 0 or not all(
+        0 < each < _MOST_USD for each in (strike, settlement) if each is not None
+    ):
+        raise ValueError
+    return Settled(row["ticker"], close_s, strike, settlement, is_yes)
 
 
 def results(rows: Sequence[Settled]) -> Results:
