@@ -114,8 +114,13 @@ def entry_record(
     wishes: list[Intent],
     model: Model,
     told: Told | None = None,
+    decided: UUID | None = None,
 ) -> Record:
-    """Return the record of one look at an event's strikes; ``told``: by a strategy of one's own."""
+    """Return the record of one look at an event's strikes.
+
+    ``told`` is what a strategy of one's own said, ``decided`` the decision's id if it is not the
+    snapshot's.
+    """
     price_at_us = snapshot.price_at_us
     made = EntryBody(
         gate=gate,
@@ -137,7 +142,7 @@ def entry_record(
     )
     body = made if told is None else StrategyBody(**msgspec.structs.asdict(made), told=told)
     return Record(
-        decision_id=decision_id(account, ENTRY, snapshot),
+        decision_id=decided or decision_id(account, ENTRY, snapshot),
         account=account,
         kind=ENTRY,
         event_ticker=snapshot.event_ticker,

@@ -284,3 +284,16 @@ def test_a_journal_with_answers_replays_to_the_byte():
 
     assert replay.made(replay.replay(replay.ENTRY, read).commands) == first
     assert len(first[0]) == 1
+
+
+def test_two_answers_judged_on_one_snapshot_are_two_decisions():
+    """The second one's wish leads to its own record, not to the first one's."""
+    state, _ = prepared()
+    step(state, pictures.later(PICTURE, 1.5))
+    first = step(state, answer(generation=1))[1]
+    second = step(state, answer(proposal(), generation=2, at_us=AT_US + SECOND_US))[1]
+
+    (quiet,) = [command for command in first if isinstance(command, Record)]
+    (wish,) = [command for command in second if isinstance(command, Propose)]
+    assert wish.intent.decision_id == wish.record.decision_id != quiet.decision_id
+    assert wish.record.generation == quiet.generation == 2
