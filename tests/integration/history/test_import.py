@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 
 import psycopg
 import pytest
@@ -200,6 +201,24 @@ def test_a_kline_file_without_a_header_is_known(tmp_path, database_url, ask):
     assert ask("SELECT close_usd_e6, volume_e8 FROM market.history_minutes") == [
         (42005000000, 350000000)
     ]
+
+
+def test_an_archive_of_one_file_is_opened_and_a_damaged_one_refused(tmp_path, database_url, ask):
+    """As Binance publishes them: its checksums tell whether it is whole."""
+    row = "1704067200000000,42000.1,42010,41990,42005,3.5,1704067259999999,147000,12,1.5,63000,0"
+    path = tmp_path / "BTCUSDT-1m-2025-01.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("BTCUSDT-1m-2025-01.csv", f"{row}\n" * 1)
+    assert taken(path, database_url).new == 1
+    data = bytearray(path.read_bytes())
+    data[60] ^= 255
+    path.write_bytes(data)
+    with pytest.raises(InvalidValue, match="half-written or damaged"):
+        taken(path, database_url)
+    path.write_bytes(data[:-30])
+    with pytest.raises(InvalidValue, match="half-written or damaged"):
+        taken(path, database_url)
+    assert ask(COUNT) == [(1,)]
 
 
 def test_cents_for_dollars_are_refused_whole_when_somebody_else_recorded_dollars(

@@ -1,6 +1,6 @@
-"""Files as tables of text: CSV, JSON lines and Parquet, gzip or not; streamed, never held whole.
+"""Files as tables of text: CSV, JSON lines and Parquet, gzip or zip; streamed, never held whole.
 
-Before a row is read the whole file is looked through once: its SHA-256, and for gzip whether it is
+Before a row is read the whole file is looked through once: its SHA-256, and for gzip and zip whether it is
 whole, so that nothing of a half-written archive is stored. A last line without its end is refused:
 nobody can tell whether its last number is. Refused as a whole: an unknown kind of file, a damaged or
 empty one, a CSV without a header line (unless it is a kline file of Binance, which never has one).
@@ -15,6 +15,7 @@ import csv
 import gzip
 import hashlib
 import io
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -35,7 +36,7 @@ KLINES: Final = (
     "quote_volume", "trades", "taker_volume", "taker_quote_volume", "ignore",
 )  # fmt: skip
 _DELIMITERS: Final = (",", ";", "\t")
-_DAMAGED: Final = (EOFError, zlib.error, gzip.BadGzipFile)
+_DAMAGED: Final = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 
 Row = Sequence[str]
 Numbered = tuple[int, Row]
@@ -68,8 +69,6 @@ def examine(path: Path) -> Input:
         InvalidValue: not there, of an unknown kind, empty, or damaged.
     """
     form = _form(path)
-    if not path.is_file():
-        raise InvalidValue(f"expected a file, found none at {path}")
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -77,18 +76,22 @@ def examine(path: Path) -> Input:
         size = file.tell()
     if not size:
         raise InvalidValue(f"{path} is empty")
-    if path.suffix == ".gz":
+    if path.suffix in {".gz", ".zip"}:
         _check_whole(path)
     return Input(path=path, form=form, sha256=digest.hexdigest(), size_bytes=size)
 
 
 def _form(path: Path) -> str:
+    if not path.is_file():
+        raise InvalidValue(f"expected a file, found none at {path}")
     name = path.name.lower().removesuffix(".gz")
+    if name.endswith(".zip"):
+        name = _member(path).lower()
     for form, endings in _ENDINGS.items():
         if name.endswith(endings):
             return form
     raise InvalidValue(
-        f"expected a name ending in .csv, .jsonl, .ndjson (each also .gz) or .parquet, "
+        f"expected a name ending in .csv, .jsonl, .ndjson (each also .gz or .zip) or .parquet, "
         f"received {path.name}"
     )
 
@@ -102,13 +105,36 @@ _ENDINGS: Final = {
 
 def _check_whole(path: Path) -> None:
     try:
-        with gzip.open(path) as file:
+        with path.open("rb") as raw, _unpacked(path, raw) as file:
             while file.read(CHUNK_BYTES):
                 pass
     except _DAMAGED as error:
         raise InvalidValue(
             f"{path} is half-written or damaged ({error}): nothing of it was taken; fetch it again"
         ) from error
+
+
+def _unpacked(path: Path, raw: IO[bytes]) -> io.BufferedReader:
+    opened: Any = raw
+    if path.suffix == ".gz":
+        opened = gzip.GzipFile(fileobj=raw)
+    elif path.suffix == ".zip":
+        opened = zipfile.ZipFile(raw).open(_member(path))  # noqa: SIM115  (raw is closed by its opener)
+    return io.BufferedReader(opened, CHUNK_BYTES)
+
+
+def _member(path: Path) -> str:
+    """Return the name of the one file in an archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise InvalidValue(
+            f"{path} is half-written or damaged ({error}): nothing of it was taken; fetch it again"
+        ) from error
+    if len(names) != 1 or names[0].lower().endswith(".parquet"):
+        raise InvalidValue(f"expected an archive of one text file, {path.name} holds {len(names)}")
+    return names[0]
 
 
 def table(given: Input, refusals: Refusals, tell: Tell = lambda _bytes: None) -> Table:
@@ -128,8 +154,7 @@ def table(given: Input, refusals: Refusals, tell: Tell = lambda _bytes: None) ->
 def lines_of(path: Path, tell: Tell = lambda _bytes: None) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a file with their numbers, as they are."""
     with path.open("rb") as raw:
-        opened = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-        file: IO[bytes] = io.BufferedReader(opened, CHUNK_BYTES)
+        file = _unpacked(path, raw)
         number = 0
         while line := file.readline(LINE_BYTES_MOST):
             number += 1
