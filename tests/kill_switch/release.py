@@ -43,7 +43,7 @@ PASSWORD = "only for this test"
 MARKET = ("btc_price_watchdog", "kalshi_api_watchdog", "unified_production_coordinator")
 OF_ACCOUNT = tuple(row.name for row in SERVICES if row.scope is Scope.ACCOUNT)
 WATCH = ("system_monitor", "cascading_failure_detector")
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
 ASK_S = 0.25
 """How often the exchange is asked: it has a rate limit, and the services need most of it."""
 RISK = {
@@ -292,7 +292,11 @@ class Release:
         whose = ["--all"] if scope == "*" else [scope]
         words = ["halt", *whose, "--to", state, "--reason", reason, "--database-url", self.owner]
         done = subprocess.run(
-            [sys.executable, "-m", "recio", *words], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "recio", *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

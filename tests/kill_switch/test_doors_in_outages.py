@@ -16,7 +16,7 @@ import sys
 import time
 
 import pytest
-from tests.kill_switch.release import ONE, TWO, a_release
+from tests.kill_switch.release import ONE, PATIENCE_S, TWO, a_release
 
 from recio.domain.intents import Source
 
@@ -116,9 +116,14 @@ def test_panic_needs_nothing_but_the_key(release):
 def panics(release, *accounts):
     """Run the command for each account as persons do, with nothing around; return the journals."""
     runs = [started(release, account) for account in accounts]
-    for _, running in runs:
-        said, _ = running.communicate(timeout=60)
-        assert running.returncode == 0, said
+    try:
+        for _, running in runs:
+            said, _ = running.communicate(timeout=PATIENCE_S)
+            assert running.returncode == 0, said
+    finally:
+        for running in (one for _, one in runs if one.poll() is None):
+            running.kill()
+            running.communicate(timeout=PATIENCE_S)
     return [[json.loads(line) for line in path.read_text().splitlines()] for path, _ in runs]
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from tests.integration.runtime.runs import BY_DEFAULT, RECIO, STOP_S, kill_all
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 120.0
@@ -27,12 +27,13 @@ class System:
         self.log = log
         with log.open("w") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "recio", "up", "--state", str(state), "--port", "0",
-                 "--speed", "20"],
+                [*BY_DEFAULT, *RECIO, "up", "--state", str(state), "--port", "0", "--speed", "20"],
                 cwd=ROOT,
+                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            )
+        self._state = state
         self._url = f"postgresql://postgres@/recio?host={state}/postgres"
 
     def ask(self, sql: str) -> list[tuple]:
@@ -71,7 +72,12 @@ class System:
         """Press Ctrl-C."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
-        self._process.wait(60)
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"recio up did not end within {STOP_S} s:\n{self.log.read_text()}")
+        finally:
+            kill_all(self._process, self._state)
 
 
 @pytest.fixture

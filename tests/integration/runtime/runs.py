@@ -48,7 +48,8 @@ def processes(state):
     return found
 
 
-def _kill(process, state):
+def kill_all(process, state):
+    """End a run and whatever it started at once."""
     if process.poll() is None:
         process.kill()
     # Its servers are sessions of their own and outlive it.
@@ -121,7 +122,7 @@ class Run:
 
     def kill(self):
         """End it and everything that it started at once; nothing to do if it has ended."""
-        _kill(self._process, self._state)
+        kill_all(self._process, self._state)
         self._close()
 
     def _close(self):
@@ -175,4 +176,4 @@ class TerminalRun:
         """End whatever is left of it at once."""
         if self._ours >= 0:
             os.close(self._ours)
-        _kill(self._process, self._state)
+        kill_all(self._process, self._state)
