@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 import zipfile
 
 import psycopg
@@ -405,3 +407,26 @@ def test_a_login_that_may_not_is_told_who_may(database_url, history):
     with HistoryStore(as_research) as store:
         assert store.feed("x", "BTC") == 1
     assert history("show")[0] == 0
+
+
+def test_a_process_that_is_killed_leaves_whole_batches_and_the_next_one_goes_on(
+    tmp_path, database_url, ask
+):
+    """Kill -9 in the middle: what the log says is what the table holds."""
+    path = write(tmp_path / "m.csv", MINUTES, minute_rows(200_000))
+    words = ["history", "import", str(path), "--symbol", "BTC", "--source", "binance"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recio", *words, "--database-url", database_url],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not ask("SELECT 1 FROM market.history_imports WHERE done > 0"):
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    done, stored = ask("SELECT done, rows_stored FROM market.history_imports")[0]
+    assert 0 < done == stored < 200_000
+    assert ask(COUNT) == [(done,)]
+    report = taken(path, database_url)
+    assert (report.resumed_at, report.new, report.known) == (done, 200_000, 0)
+    assert ask(COUNT) == [(200_000,)]
