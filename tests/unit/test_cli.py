@@ -97,6 +97,12 @@ def test_a_mistake_is_one_line_and_status_1(words, said, capsys):
         ("--live-prices", "--fast", "1h"),
         ("--live-prices", "--recording"),
         ("--live-prices", "--start", "2024-07-30T17:48:00Z"),
+        ("--live-prices", "--shadow"),
+        ("--shadow", "--read-key", "k", "--speed", "2"),
+        ("--shadow", "--read-key", "k", "--fast", "1h"),
+        ("--shadow", "--read-key", "k", "--recording"),
+        ("--read-key", "k"),
+        ("--recording", "--regime", "thin"),
     ],
 )
 def test_live_prices_have_the_pace_and_the_time_of_the_present(words):
