@@ -24,7 +24,8 @@ import io
 import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
-from math import exp, log
+from itertools import pairwise
+from math import exp, inf, log
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -44,6 +45,8 @@ WINDOW: Final = 15
 LEAST_MARKETS: Final = 10
 RIDGE: Final = 2.0
 WEIGHTS: Final = tuple(place / 20 for place in range(21))
+DISTANCES: Final = (0.0, 0.5, 1.0, 2.0, inf)
+"""Of strike and price, in deviations of the model's own scale."""
 LEAST_SURE: Final = 0.9
 """A market's last price above it, or below one minus it, tells the result."""
 _MS: Final = 60_000
@@ -222,6 +225,17 @@ def compare(trades: Trades, minutes: Minutes, model: VolatilityModel) -> Compare
     )
 
 
+def by_distance(compared: Compared) -> list[tuple[str, Row]]:
+    """Return the same for strikes at, near and far from the price, all times together."""
+    found = []
+    for low, high in pairwise(DISTANCES):
+        here = [case for case in compared.cases if low <= case.distance < high]
+        if here:
+            told_ = f"{low:g} and more" if high == inf else f"{low:g} to {high:g}"
+            found.append((told_, _row(here, compared.walked)))
+    return found
+
+
 def fit(known: Sequence[Case]) -> float:
     """Return the weight with the least loss over these cases and a ridge; 0 with too few markets."""
     if len({case.close for case in known}) < LEAST_MARKETS:
@@ -247,7 +261,7 @@ def _row(here: Sequence[Case], walked: dict[int, float]) -> Row:
     used = [walked[case.close] for case in here]
     return Row(
         ahead=here[0].ahead,
-        markets=len(here),
+        markets=len({case.close for case in here}),
         market=float(market.mean()),
         model=float(model.mean()),
         blend=float(blend.mean()),

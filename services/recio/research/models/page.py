@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from recio.research import drawing
-from recio.research.models import hours, scores, yardstick
+from recio.research.models import hours, market, scores, yardstick
 from recio.research.models.hours import AHEAD, BY_MOMENTUM
 from recio.research.models.market import Compared, Row
 from recio.research.models.recorded import Results
@@ -222,7 +222,10 @@ def _reliability(judged: Hours) -> str:
             cases = all_cases.where(all_cases.ahead == ahead)
             bins = scores.bins(cases.stated[name], cases.is_yes, cases.event)
             drawn.append(drawing.reliability_diagram(f"{name}, {ahead} minutes", bins))
-    told = "Bars are 90 % bands over resampled hours; a point's size is the number of statements."
+    told = (
+        "Bars are 90 % bands over resampled hours; a point's size is the number of statements. Where "
+        "all statements of a bin came out alike there is no band, which is not certainty."
+    )
     return drawing.paragraph(told) + drawing.charts(drawn)
 
 
@@ -287,8 +290,21 @@ def _market(compared: Compared) -> str:
         "night and morning on one price path; a last trade is a little older than the model's minute. "
         "A difference of log loss is not a profit: the spread and the fee are larger."
     )
-    return "".join([drawing.paragraph(setting), drawing.table(headers, rows), drawn,
+    return "".join([drawing.paragraph(setting), drawing.table(headers, rows), drawn, _market_distance(compared),
                     _market_reliability(compared), drawing.note(few)])  # fmt: skip
+
+
+def _market_distance(compared: Compared) -> str:
+    rows = []
+    for distance, row in market.by_distance(compared):
+        less = row.blend_less_market
+        saved = 1 - row.blend / row.market
+        rows.append([distance, str(row.markets), f"{row.market:.4f}", f"{row.model:.4f}",
+                     f"{row.blend:.4f}", f"{saved:+.1%}", f"{less.mean:+.4f}",
+                     f"{less.low:+.4f} … {less.high:+.4f}"])  # fmt: skip
+    headers = ["distance of the strike in deviations", "markets", "market", "model", "blend",
+               "skill of the blend", "blend less market", "90 % band"]  # fmt: skip
+    return drawing.table(headers, rows)
 
 
 def _market_reliability(compared: Compared) -> str:

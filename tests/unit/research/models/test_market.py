@@ -79,6 +79,9 @@ def test_a_market_that_knows_nothing_is_beaten_and_gets_little_weight(tmp_path):
     assert found.weight > 0.5
     assert found.weight_band[0] <= found.weight <= found.weight_band[1]
     assert late.weights[0] == 0.0
+    near = dict(market.by_distance(found))
+    assert sum(row.markets for row in near.values()) >= 24
+    assert all(row.market == pytest.approx(log(2)) for row in near.values())
 
 
 def test_the_weight_of_a_market_comes_from_markets_that_had_closed_before_it_opened(tmp_path):
