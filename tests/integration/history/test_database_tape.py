@@ -87,6 +87,16 @@ def test_nothing_is_told_before_it_was_known(database_url):
 
 
 @pytest.mark.usefixtures("stored")
+def test_the_tape_is_as_long_as_what_was_recorded(database_url, tmp_path, history):
+    """Results of other days make it no longer, and open no window."""
+    later = f"KXBTC15M-26MAY141200-00,{OPEN_S + 900 + 27 * 3600},,,yes,"
+    history("import", write(tmp_path / "later.csv", SETTLED, [later]))
+    tape, events = played(database_url)
+    assert (OPEN_S + 870) * 1_000_000 < tape.coverage().last_us < (OPEN_S + 900) * 1_000_000
+    assert not any("141200" in str(event) for event in events)
+
+
+@pytest.mark.usefixtures("stored")
 def test_a_truncated_period_tells_the_same_up_to_its_end(database_url):
     """Cutting off the future changes nothing of the past."""
     _, whole = played(database_url)

@@ -128,7 +128,9 @@ class _Reading:
                 continue
             if isinstance(event, EventMarkets):
                 self._seen.update(market.ticker for market in event.markets)
-            self._tally.span(event.at_us)
+            elif not isinstance(event, Settled):
+                # A result that comes later does not make the tape longer.
+                self._tally.span(event.at_us)
             yield event
         self._closes.finish()
 
@@ -203,7 +205,8 @@ class _Reading:
         """Yield each event when it opens, its strikes when they are known, and its results."""
         due: list[tuple[int, int, Event]] = []
         numbers = count()
-        rows = self._rows("settlements", since_us, until_us + DAY_US, DAY_US)
+        last_us = until_us + self._cadence_us
+        rows = self._rows("settlements", since_us, last_us, DAY_US)
         for close_us, group in _by_close(rows, self._wanted.series):
             open_us = max(close_us - self._cadence_us, since_us)
             while due and due[0][0] <= open_us:
