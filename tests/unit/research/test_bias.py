@@ -216,3 +216,22 @@ def test_the_spread_and_the_other_process():
     assert found.is_clean
     assert [one.what for one in found.spread] == ["as it is", "latency 2000 ms", "seed 2"]
     assert len(told) == 5
+
+
+def test_another_outcome_in_another_process_is_found():
+    """Rule: a run that depends on where it runs is told (here: a job with another latency)."""
+    made = document()
+    made["spec"]["series"] = ["KXBTC15M"]
+    made["spec"]["strategy"]["autoEntry"] |= {"minProbabilityPermille": 500}
+    elsewhere = Job(name="x", document=made, tape="packaged", latency_ms=90_000)
+    found = check(
+        parse_account(made),
+        lambda _: open_tape("packaged"),
+        cuts_us=[],
+        elsewhere=elsewhere,
+        latencies_ms=(),
+    )
+    assert found.spread[0].trades > 0
+    assert found.is_same_elsewhere is False
+    assert not found.is_clean
+    assert "another process and hash seed: DIFFERENT" in "\n".join(lines(found))

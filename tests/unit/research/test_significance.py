@@ -1,6 +1,7 @@
 """Intervals and tests against published figures, exact answers, and planted luck."""
 
 import math
+import sys
 from random import Random  # noqa: TID251 (seeded)
 
 import pytest
@@ -122,6 +123,15 @@ def test_settings_that_do_alike_cannot_be_told_apart():
     assert reality_check_p([]) is None
     with pytest.raises(InvalidValue, match="as many events"):
         permutation_p([[1.0], [1.0, 2.0]])
+
+
+def test_numpy_changes_nothing_but_the_time(monkeypatch):
+    """Rule: the same draws, the same shares, with the library and without."""
+    pytest.importorskip("numpy")
+    rows = _luck(Random(2), 7, 30)
+    with_it = reality_check_p(rows), permutation_p(rows)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert (reality_check_p(rows), permutation_p(rows)) == with_it
 
 
 def test_the_permutation_is_exact_for_a_small_case():
