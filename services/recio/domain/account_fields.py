@@ -167,8 +167,8 @@ class AccountSpec(Part, frozen=True, kw_only=True):
     """
 
     paper: Paper = Paper()
-    """The paper exchange of this account; other modes do not read it. Takes effect: never, both
-    fields are immutable.
+    """The paper exchange of this account; a shadow begins with its balance, other modes do not read
+    it. Takes effect: never, both fields are immutable.
     """
 
     series: Annotated[tuple[Series, ...], Meta(min_length=1, max_length=4)] = (Series.KXBTCD,)
