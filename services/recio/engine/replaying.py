@@ -311,12 +311,11 @@ class Replaying:
             return late
         if made is not None:
             return self._otherwise(run, wanted, made)
-        is_coming = self._newest[environment] < wanted.generation or len(run.waiting) < PATIENCE
-        if is_coming and not self._is_last:
+        is_ahead = self._newest[environment] < wanted.generation
+        if (is_ahead or len(run.waiting) < PATIENCE) and not self._is_last:
             return _WAIT
-        return _Lost(
-            0, f"the coordinator's journal does not make snapshot {wanted.generation} here"
-        )
+        what = "ends before" if is_ahead else "does not make"
+        return _Lost(0, f"the coordinator's journal {what} snapshot {wanted.generation} here")
 
     def _otherwise(self, run: Run, wanted: Seen, made: Snapshot) -> _Lost:
         text = (
