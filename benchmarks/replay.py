@@ -10,10 +10,10 @@ and take what is displayed, fees, double-entry postings, trades. Two loads:
 
 * no orders: the packaged recording of a 15-minute market (46,000 events: every change of a real book),
   automation on with the default rules;
-* orders: scripted 15-minute markets with 18 changes of the book for each order. For two minutes of each
-  the price jumps over the strike every second, so each second a trade is stopped and the other side
-  entered; every order fills: some 120 trades a market. The cost of an order is the difference to the
-  same tape with automation off.
+* orders: a scripted 15-minute market with 18 changes of the book for each order. The price jumps over
+  the strike every second, so each second a trade is stopped and the other side entered; every order
+  fills: some 800 trades a market. The cost of an order is the difference to the same tape with
+  automation off.
 
 nautilus_trader: quote ticks of one instrument into a Python strategy that counts; then a market order
 at each 20th. It models venue, matching, margin account, positions; no probabilities, no book depth here.
@@ -26,10 +26,10 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import resource
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from benchmarks.machine import heading
 from benchmarks.peers import environments
@@ -57,7 +57,7 @@ FIRST_US = 1_778_677_200_000_000
 STRIKE = 80_000_000_000
 NEAR = 2_400_000_000
 CHANGES = 36
-TRADED_S = 120
+TRADED_S = 830
 MIDDLE_E4 = 4_900
 DEEP_E4 = 1_000
 SIZE_E2 = 1_000_000_00
@@ -170,7 +170,7 @@ def ours(runs: int) -> None:
         f"({len(real):,} events, {machine.snapshots:,} snapshots, {watcher.records:,} decision "
         f"records, {machine.portfolio.orders} orders)"
     )
-    made = list(scripted(30))
+    made = list(scripted(4))
     quiet = min(play(account(is_automatic=False, is_scripted=True), made)[0] for _ in range(runs))
     config = account(is_automatic=True, is_scripted=True)
     taken = [play(config, made) for _ in range(runs)]
@@ -194,8 +194,26 @@ def peers(names: Sequence[str], runs: int) -> None:
         if not environments.is_installed(name):
             print(f"{name}: not installed (--install)")
             continue
+        alone_s = 0.0
         for found in environments.run(name, runs):
-            print(json.dumps(found))
+            each_s = found["cpu_seconds"] / found["events"]
+            print(
+                f"{found['peer']}, {found['load']}: {1 / each_s:,.0f} {found['unit']} per CPU second"
+                f"{_orders(found, alone_s)}; {found['peak_mb']} MB"
+            )
+            alone_s = alone_s or each_s
+
+
+def _orders(found: Mapping[str, Any], alone_s: float) -> str:
+    """Return what a peer's orders cost, by the load before it that had none."""
+    if not found["orders"]:
+        return ""
+    orders, seconds = found["orders"], found["cpu_seconds"]
+    text = f", {orders / seconds:,.0f} orders per CPU second ({orders:,})"
+    if not alone_s:
+        return text
+    each_s = (seconds - alone_s * found["events"]) / orders
+    return f"{text}; an order costs {each_s * 1000:.3f} ms ({1 / each_s:,.0f} a CPU second)"
 
 
 def main() -> None:

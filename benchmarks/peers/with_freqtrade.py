@@ -130,10 +130,10 @@ def measure(home: Path) -> dict[str, object]:
     return {
         "peer": f"freqtrade {version('freqtrade')}",
         "load": "200,000 minute candles",
-        "candles": CANDLES,
-        "trades": len(results["results"]),
-        "cpu_seconds": round(seconds, 3),
-        "candles_per_cpu_second": round(CANDLES / seconds),
+        "unit": "candles",
+        "events": CANDLES,
+        "orders": 2 * len(results["results"]),
+        "cpu_seconds": seconds,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 

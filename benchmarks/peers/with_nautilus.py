@@ -102,11 +102,10 @@ def measure(load: str, count: int, each: int) -> dict[str, Any]:
     return {
         "peer": f"nautilus_trader {version('nautilus_trader')}",
         "load": load,
-        "ticks": strategy.ticks,
+        "unit": "ticks",
+        "events": strategy.ticks,
         "orders": strategy.orders,
-        "cpu_seconds": round(seconds, 3),
-        "ticks_per_cpu_second": round(strategy.ticks / seconds),
-        "orders_per_cpu_second": round(strategy.orders / seconds),
+        "cpu_seconds": seconds,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 

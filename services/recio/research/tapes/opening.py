@@ -55,6 +55,10 @@ SPECS: Final[dict[str, str]] = {
         "SERIES, as `recio history import` has stored it (RECIO_DATABASE_URL, or the local run's) "
         "[?from=2026-05-13&until=2026-05-14&source=&size=1]"
     ),
+    "database-minutes": (
+        "SERIES along the minutes that the history holds; seconds and quotes are made up "
+        "[?source=&from=2024-01-01&until=2024-02-01 and the options of minutes]"
+    ),
     "minutes": (
         "PATH or folder of one-minute prices; seconds and quotes are made up "
         "[?from=2024-01-01&until=2024-02-01&series=KXBTCD&regime=recorded&edge_bp=0&window=20]"
@@ -103,7 +107,7 @@ def _parsed(spec: str, seed: int) -> Asked:
     if unknown:
         known = ", ".join(sorted(_OPTIONS[kind])) or "none"
         raise InvalidValue(f"{spec!r}: option {unknown[0]!r} is not known to {kind} ({known})")
-    if kind == "database":
+    if kind.startswith("database"):
         return Asked(spec=spec, kind=kind, paths=(), options=options, seed=seed, series=path)
     paths = tuple(Path(each).expanduser() for each in path.split(",") if each)
     for each in paths:
@@ -207,6 +211,16 @@ def _database(asked: Asked) -> Tape:
     return database_tape(address(), wanted)
 
 
+def _database_minutes(asked: Asked) -> Tape:
+    from recio.research.history.database_bars import DatabaseBars  # noqa: PLC0415
+    from recio.research.tapes.address import address  # noqa: PLC0415
+
+    symbol = tickers.series_of(asked.series).symbol
+    since_s, until_s = _day_s(asked, "from"), _day_s(asked, "until")
+    bars = DatabaseBars(address(), symbol, asked.options.get("source", ""))
+    return _along(asked, bars, asked.series, (since_s, until_s))
+
+
 def _files(asked: Asked, pattern: str) -> list[Path]:
     """Return the files of a pattern: those that are given, else those beside or above them."""
     given = [path for path in asked.paths if path.is_file() and fnmatch(path.name, pattern)]
@@ -292,6 +306,7 @@ _OPTIONS: Final[dict[str, frozenset[str]]] = {
     "quotes": frozenset({"size"}),
     "database": frozenset({"from", "until", "source", "size"}),
     "packaged-hours": _ALONG_OPTIONS | {"days"},
+    "database-minutes": _ALONG_OPTIONS | {"until", "source"},
     "minutes": _ALONG_OPTIONS | {"until", "series"},
 }
 _OPENERS: Final[dict[str, Callable[[Asked], Tape]]] = {
@@ -301,5 +316,6 @@ _OPENERS: Final[dict[str, Callable[[Asked], Tape]]] = {
     "quotes": _quotes,
     "database": _database,
     "packaged-hours": _packaged_hours,
+    "database-minutes": _database_minutes,
     "minutes": _minutes,
 }

@@ -142,6 +142,8 @@ def test_the_fold_of_live_takes_every_message_of_a_tape():
         ("minutes:/nowhere/at/all", "there is no"),
         ("database:KXBTC15M?from=never", "expected from as"),
         ("database:KXBTC15M?x=1", "option 'x'"),
+        ("database-minutes:KXBTCD?until=2024-01-02", "expected from as"),
+        ("database-minutes:KXNONE?from=2024-01-01&until=2024-01-02", "expected a ticker of"),
         ("packaged-hours?days=0", "days from 1 to 92"),
         ("packaged-hours?days=many", "days from 1 to 92"),
         ("packaged-hours?regime=wild", "no regime is called"),
