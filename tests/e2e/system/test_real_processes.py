@@ -89,6 +89,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     made.end()
 
 
+@pytest.mark.timeout(3 * PATIENCE_S + 2 * STOP_S)
 def test_a_trade_survives_the_death_of_every_service(system: System) -> None:
     """Killed with a position open, all come back: it settles once, and the books are equal."""
     system.wait(
