@@ -23,14 +23,15 @@ from recio.domain.account_config import (
     Trading,
     to_document,
 )
+from recio.domain.proposals import Proposal
 from recio.domain.units import SECOND_US, as_datetime
 from recio.engine import entry, funnel, records, stop
 from recio.engine.comparing import made_of
-from recio.engine.explaining import WORDS
+from recio.engine.explaining import WORDS, _strategy_lines, entry_lines
 from recio.engine.funnel import OF_ACCOUNT, OF_EVENT, OF_STRIKE, Funnels, asked
 from recio.engine.records import Record
 from recio.testing import pictures
-from recio.testing.pictures import ABOVE, AT_US, BELOW, PICTURE
+from recio.testing.pictures import ABOVE, AT_US, BELOW, EVENT, PICTURE
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIG = AccountConfig(
@@ -110,6 +111,22 @@ def test_a_decision_without_a_wish_names_what_came_nearest():
     history = ConfigHistory("paper", [(1, document, as_datetime(AT_US - 1))], [])
     (record,) = entry_records(PICTURE, config=config)
     is_as_golden("missed", why_lines(None, [record], history))
+
+
+def test_what_a_strategy_of_one_s_own_said_is_told():
+    """Its proposals with their reasons, or why it said nothing."""
+    (record,) = entry_records(PICTURE)
+    fields = msgspec.structs.asdict(records.read_entry(record.body))
+    fields.pop("told", None)
+    wish = Proposal(BELOW, "yes", 3, 970_000, reason="a hunch")
+    for told, said in (
+        (records.Told("Mine", proposals=(wish,)), "Strategy Mine proposed 1 entries."),
+        (records.Told("Mine", failure="time is over"), "Strategy Mine failed: time is over."),
+    ):
+        body = records.StrategyBody(**fields, told=told)
+        lines = entry_lines(body, event=EVENT, at_us=AT_US, market=None, config=CONFIG)
+        assert said in lines
+    assert any("a hunch" in line for line in _strategy_lines(records.Told("x", proposals=(wish,))))
 
 
 def test_a_stop_in_plain_words():

@@ -16,7 +16,7 @@ from recio.domain.units import CONTRACT_E2, SECOND_US, USD_E6
 from recio.engine import funnel
 from recio.engine.comparing import moment
 from recio.engine.funnel import Asked, Strike, strike_of, strike_order
-from recio.engine.records import EntryBody, StopBody
+from recio.engine.records import EntryBody, StopBody, StrategyBody, Told
 
 UNKNOWN: Final = "unknown"
 WORDS: Final = {
@@ -87,6 +87,8 @@ def entry_lines(
             made.append(
                 f"  {_seconds(body.price_age_us)}, {_seconds(asks.max_price_age_us)} allowed"
             )
+    if isinstance(body, StrategyBody) and body.told is not None:
+        made += _strategy_lines(body.told)
     strikes = [strike_of(each) for each in body.strikes]
     for strike in _shown(strikes, market, asks):
         made += strike_lines(strike, at_us, asks)
@@ -147,6 +149,21 @@ def _stop_state(state: StopState, at_us: int) -> str:
         held = _seconds(at_us - state.below_since_us)
         return f"The probability is below the limit for {held}: verifying."
     return "Nothing fires: the verification has ended."
+
+
+def _strategy_lines(told: Told) -> list[str]:
+    name = told.strategy or UNKNOWN
+    if told.failure:
+        return [f"Strategy {name} failed: {told.failure}."]
+    made = [f"Strategy {name} proposed {len(told.proposals)} entries."]
+    for one in told.proposals:
+        limit = "the ask" if one.limit_price_e4 is None else _cents(one.limit_price_e4)
+        reason = f": {one.reason}" if one.reason else ""
+        made.append(
+            f"  {one.contracts} {one.side} of {one.market_ticker}, probability {_p(one.p_e6)}, "
+            f"at most {limit}{reason}"
+        )
+    return made
 
 
 def _shown(strikes: list[Strike], market: str | None, asks: Asked | None) -> list[Strike]:
