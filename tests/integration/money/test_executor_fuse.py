@@ -13,7 +13,7 @@ from tests.unit.exchange_simulator.builders import HIGH, LOW
 
 from recio.adapters.kalshi.model import NewOrder, ShardBalance, TimeInForce
 from recio.apps.trade_executor.fuse import limit_e2
-from recio.domain.account_config import Risk, Trading
+from recio.domain.account_config import Risk
 from recio.domain.orders import BookSide, OrderState
 from recio.exchange_simulator.faults import ArmedRequest, RequestFault
 from recio.runtime.service import HttpRequest
