@@ -150,8 +150,8 @@ def _yardstick(judged: Hours) -> str:
     step = hours.STEPS_USD[judged.symbol]
     setting = (
         f"Every full hour from {judged.first} to {judged.last} ({judged.judged.hours:,} hours; "
-        f"{judged.judged.left_out} moments left out because the last minute is missing or not yet "
-        f"over), the nine strikes nearest to the price in steps of ${step:g}, probabilities clipped "
+        f"{judged.judged.left_out} moments left out because a minute is missing), "
+        f"the nine strikes nearest to the price in steps of ${step:g}, probabilities clipped "
         "to 0.001 … 0.999. Tables stand at T minutes as they were published; “in the product” "
         "corrects for the averaged settlement."
     )
