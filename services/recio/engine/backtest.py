@@ -445,7 +445,7 @@ def _pictures(config: AccountConfig, artefacts: Artefacts) -> snapshot.State:
     return snapshot.State(
         tape.ENVIRONMENT,
         fingerprints=dict(artefacts.fingerprints) if model is Model.FINGERPRINTS else {},
-        volatility=artefacts.volatility,
+        volatility={} if model is Model.FINGERPRINTS else artefacts.volatility,
         model=model,
         blends=model is Model.BLEND,
     )
