@@ -183,7 +183,7 @@ OpenTrades = Annotated[int, Meta(ge=1, le=100)]
 OrdersPerMinute = Annotated[int, Meta(ge=1, le=300)]
 PriceCents = Annotated[int, Meta(ge=1, le=99)]
 StopBasisPoints = Annotated[int, Meta(ge=10, le=100)]
-ShortText = Annotated[str, Meta(max_length=253)]
+ShortText = Annotated[str, Meta(max_length=253, pattern=r"^[^\x00]*$")]
 LabelValue = Annotated[
     str, Meta(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?\Z")
 ]

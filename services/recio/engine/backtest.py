@@ -368,6 +368,9 @@ class Backtest:
                 f"{settled.ticker}: expected the result yes or no, or the value of a YES with it; "
                 f"received {settled.result!r}"
             )
+        market = self.markets.get(settled.ticker)
+        if market is not None:
+            market.end()
         paid = self.portfolio.settle(settled.ticker, settled.result, yes_e4, self.now_us)
         if paid:
             self._settle_down(paid)

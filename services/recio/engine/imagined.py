@@ -69,6 +69,11 @@ class ImaginedMarket:
         """Trust nothing until the next whole book."""
         self.book.invalidate(reason)
 
+    def end(self) -> None:
+        """The market is settled: nobody trades in it any more."""
+        self.lose("settled")
+        self.top = None
+
     def see(self, quote: MarketQuote) -> None:
         """Take a new top of a market without a book."""
         self.top = quote

@@ -150,7 +150,10 @@ class Portfolio:
                 self._fold(kept, now_us)
 
     def settle(self, ticker: str, result: str, yes_value_e4: int, now_us: int) -> list[Trade]:
-        """Book the exchange's payout of a market; return its trades, none if nothing is held."""
+        """Book the exchange's payout of a market; return its trades that are over with that.
+
+        One of which an order is still on its way is over when that has arrived, with nothing.
+        """
         held = self.holdings.get(ticker)
         if held is None or not held.qty_e2:
             return []
@@ -166,7 +169,8 @@ class Portfolio:
             if kept.trade.market_ticker == ticker and kept.trade.state in HOLDING:
                 kept.settlement = fact
                 paid.append(self._fold(kept, now_us))
-        return paid
+        waiting = {made.order.trade_id for made in self._flying.values()}
+        return [trade for trade in paid if trade.trade_id not in waiting]
 
     def watch_losses(self, now_us: int) -> bool:
         """Compare with the loss limits; return whether the switch is another one now."""

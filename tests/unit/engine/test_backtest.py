@@ -97,6 +97,22 @@ def test_a_result_that_comes_late_is_still_booked():
     assert machine.portfolio.trades == ()
 
 
+def test_an_order_that_meets_a_settled_market_gets_nothing():
+    """A result can come before its time; what is on its way then finds nobody."""
+    early = msgspec.structs.replace(settled("yes"), at_us=CLOSE_US - 400 * SECOND_US)
+    fallen = quoted(yes_bid_e4=2000, yes_ask_e4=2200)
+    events = [
+        *warmed(),
+        *seconds(900, 440),
+        *seconds(439, 401, price_usd_e6=PRICE - 500_000_000, quote=fallen),
+        early,
+        *seconds(399, 380, price_usd_e6=PRICE - 500_000_000, quote=fallen),
+    ]
+    watched, machine = played(events, latency_us=45 * SECOND_US)
+    assert {end.trade.state for end in watched.ends} <= {TradeState.SETTLED, TradeState.ABANDONED}
+    machine.portfolio.check()
+
+
 def test_a_result_that_is_no_result_is_refused():
     """Neither yes nor no, and no value: nothing is booked by guessing."""
     with pytest.raises(InvalidValue, match="expected the result yes or no"):
