@@ -14,20 +14,23 @@ from typing import Any, Final
 import msgspec
 
 from recio import data
+from recio.apps.unified_production_coordinator.app import fingerprints
 from recio.domain.account_config import AccountConfig
-from recio.domain.fingerprints import Fingerprints
+from recio.domain.entry import PASSED
 from recio.domain.intents import Intent
 from recio.domain.tickers import series_of
 from recio.domain.trade_book import FillFact, own_price_e4
 from recio.domain.trades import Trade, TradeState
 from recio.domain.units import USD_E6
 from recio.domain.volatility_model import VolatilityModel
+from recio.engine import funnel
 from recio.engine.backtest import Answer, Artefacts, Backtest, Ended
-from recio.engine.records import ENTRY, Record
+from recio.engine.records import ENTRY, Record, StrikeDecision
 from recio.research.result import EquityPoint, Result, Sink, TradeLine
 from recio.research.tapes.tape import Tape
 
 PROGRESS_EVENTS: Final = 20_000
+_EVER_US: Final = 2**62
 LATENCY_MS: Final = 150
 """From a decision to an order's arrival: our own path is some 10 ms, the rest is the network and the
 exchange; a guess, not a measurement of the exchange."""
@@ -87,43 +90,42 @@ def run(
 
 
 def artefacts() -> Artefacts:
-    """Return the models that ship with the product."""
-    prints = Fingerprints(data.fingerprints_bytes(data.fingerprint_names()[0]))
+    """Return the models that a coordinator uses unless it is told otherwise."""
+    tables = fingerprints(data.fingerprint_names()[0])
     models = [VolatilityModel(data.volatility_bytes(name)) for name in data.volatility_names()]
     return Artefacts(
-        fingerprints={prints.symbol: prints}, volatility={each.symbol: each for each in models}
+        fingerprints={prints.symbol: prints for _, prints in tables},
+        volatility={each.symbol: each for each in models},
     )
-
-
-class _Strike(msgspec.Struct, frozen=True, array_like=True):
-    """The head of a judged strike and, after what is not needed here, its gate."""
-
-    ticker: str
-    side: str
-    p_e6: int | None
-    ask_e4: int | None
-    edge_e4: int | None
-    volume_e2: int | None
-    book_age_us: int | None
-    gate: str
 
 
 class _Looked(msgspec.Struct, frozen=True):
     """What the counts need of an entry decision."""
 
     gate: str
+    close_us: int
     model_version: str
-    strikes: tuple[_Strike, ...] = ()
+    strikes: tuple[StrikeDecision, ...] = ()
 
 
 _decoder: Final = msgspec.msgpack.Decoder(_Looked)
+_GATES: Final = (*funnel.OF_STRIKE, *funnel.OF_ACCOUNT, PASSED)
+_RANK: Final = {gate: rank for rank, gate in enumerate(_GATES, start=1)}
+"""How far a strike came; what is wrong with a market itself comes before all of these."""
 
-_ORDER: Final = (
-    "market", "book_invalid", "book_stale", "volume", "no_ask", "price_band", "probability", "edge",
-    "live_trade", "entered_before", "attempt_pending", "cooldown", "size", "max_open_trades",
-    "event_contracts", "total_contracts", "event_cost", "total_cost", "",
-)  # fmt: skip
-_RANK: Final = {gate: rank for rank, gate in enumerate(_ORDER)}
+
+class _Furthest:
+    """How far the strikes of one event came, each at its best look."""
+
+    def __init__(self, close_us: int) -> None:
+        self.close_us = close_us
+        self.gates: dict[str, str] = {}
+
+    def see(self, strike: StrikeDecision) -> None:
+        """Take one look at a strike."""
+        known = self.gates.get(strike.ticker)
+        if known is None or _RANK.get(strike.gate, 0) > _RANK.get(known, 0):
+            self.gates[strike.ticker] = strike.gate
 
 
 class _Gathered:
@@ -137,7 +139,8 @@ class _Gathered:
         self.decisions = 0
         self.model_version = ""
         self._sink = sink
-        self._furthest: dict[str, str] = {}
+        self._closest: Counter[str] = Counter()
+        self._furthest: dict[str, _Furthest] = {}
 
     def decided(self, record: Record) -> None:
         """Count what a decision says of each strike, and pass it on."""
@@ -150,11 +153,19 @@ class _Gathered:
         if looked.gate:
             self.gates[f"event:{looked.gate}"] += 1
             return
+        furthest = self._furthest.get(record.event_ticker)
+        if furthest is None:
+            self._count(record.at_us)
+            furthest = self._furthest[record.event_ticker] = _Furthest(looked.close_us)
         for strike in looked.strikes:
             self.gates[strike.gate] += 1
-            known = self._furthest.get(strike.ticker)
-            if known is None or _rank(strike.gate) > _rank(known):
-                self._furthest[strike.ticker] = strike.gate
+            furthest.see(strike)
+
+    def _count(self, at_us: int) -> None:
+        """Count the strikes of events that are over, so that memory does not grow with the tape."""
+        over = [name for name, event in self._furthest.items() if event.close_us <= at_us]
+        for name in over:
+            self._closest.update(self._furthest.pop(name).gates.values())
 
     def refused(self, intent: Intent, reasons: tuple[str, ...]) -> None:
         """Count why the gate said no, without the numbers in it."""
@@ -174,6 +185,7 @@ class _Gathered:
 
     def result(self, machine: Backtest, tape: Tape, **how: Any) -> Result:  # noqa: ANN401 (Result's own fields)
         """Return everything that was found."""
+        self._count(_EVER_US)
         return Result(
             tape=tape.name,
             caveat=tape.caveat,
@@ -183,7 +195,7 @@ class _Gathered:
             trades=tuple(self.trades),
             equity=tuple(self.equity),
             gates=dict(self.gates),
-            closest=dict(Counter(self._furthest.values())),
+            closest=dict(self._closest),
             refusals=dict(self.refusals),
             events=machine.events,
             snapshots=machine.snapshots,
@@ -191,10 +203,6 @@ class _Gathered:
             orders=machine.portfolio.orders,
             **how,
         )
-
-
-def _rank(gate: str) -> int:
-    return _RANK.get(gate, 0)
 
 
 def _words(reason: str) -> str:
