@@ -160,11 +160,11 @@ def test_only_the_monitor_may_call_it(owner):
 
 def test_new_partitions_show_an_account_only_its_own_rows(owner):
     """Nobody is granted a partition itself, and row security holds through the parent."""
-    account(owner, "other")
+    account(owner, "retained")
     pass_days(owner, 3)
-    owner.execute("CREATE ROLE recio_account_other LOGIN")
-    owner.execute("GRANT recio_account TO recio_account_other")
-    owner.execute("SET SESSION AUTHORIZATION recio_account_other")
+    owner.execute("CREATE ROLE recio_account_retained LOGIN")
+    owner.execute("GRANT recio_account TO recio_account_retained")
+    owner.execute("SET SESSION AUTHORIZATION recio_account_retained")
     assert days_left(owner, "trading.decisions") == days_left(owner, "trading.journal") == []
     for table in ("trading.decisions", "trading.journal", "market.journal"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
