@@ -110,6 +110,7 @@ def order(client, wish):
         )
 
 
+@pytest.mark.timeout(540)
 def test_real_processes_send_production_nothing_but_reads(state):
     """Rule: over real connections: a trade is settled, and every request to production was a GET."""
     run = Run(state, "--port", "0", "--shadow", "--recording", "--speed", "10")
